@@ -1,0 +1,131 @@
+// The seam to a container engine: what a stack can see of its containers without entering them, and what it can do to them.
+
+export interface EngineInfo {
+  /** The engine's own id, which tells two engines apart across restarts. */
+  readonly id: string;
+  readonly kind: 'docker' | 'podman' | 'memory';
+  readonly version: string;
+  readonly operatingSystem: string;
+}
+
+export interface ContainerSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly state: ContainerState['status'];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  readonly name: string;
+  /** The reference it was created from, and the id of the image (its config digest, or manifest digest on newer engines). */
+  readonly image: string;
+  readonly imageId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly status: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
+  /** Process id of its first process on the host, while it runs. */
+  readonly pid: number | undefined;
+  readonly exitCode: number | undefined;
+  readonly oomKilled: boolean;
+  readonly error: string | undefined;
+  readonly restartCount: number;
+  readonly startedAt: Date | undefined;
+  readonly finishedAt: Date | undefined;
+  /** Names only: values may be secrets. */
+  readonly environmentNames: readonly string[];
+  readonly command: readonly string[];
+  /** Its address in each network it is attached to. */
+  readonly addresses: readonly { readonly network: string; readonly address: string }[];
+  readonly published: readonly { readonly port: number; readonly hostAddress: string; readonly hostPort: number }[];
+  readonly mounts: readonly { readonly source: string; readonly destination: string; readonly readOnly: boolean }[];
+}
+
+export type EngineEvent = {
+  readonly type: 'create' | 'start' | 'die' | 'oom' | 'destroy' | 'rename' | 'pause' | 'unpause' | 'health';
+  readonly containerId: string;
+  readonly at: Date;
+  readonly exitCode?: number;
+};
+
+export interface ContainerProcess {
+  readonly pid: number;
+  readonly parentPid: number;
+  /** The executable's short name (`comm`), and its whole command line. */
+  readonly executable: string;
+  readonly commandLine: string;
+}
+
+export interface ListeningSocket {
+  readonly protocol: 'tcp' | 'tcp6';
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ContainerUsage {
+  readonly memoryBytes: number;
+  /** 0 where there is no limit. */
+  readonly memoryLimitBytes: number;
+  readonly cpuNanoseconds: number;
+  readonly processes: number;
+}
+
+export interface LogLine {
+  readonly at: Date | undefined;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+}
+
+export interface ContainerSpec {
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: { readonly name: string; readonly aliases: readonly string[] };
+  /** Bound to 127.0.0.1; hostPort 0 takes a free one. */
+  readonly publish: readonly { readonly port: number; readonly hostPort: number }[];
+  readonly restart: 'no' | 'on-failure' | 'unless-stopped' | 'always';
+  readonly memoryBytes?: number;
+  readonly nanoCpus?: number;
+  readonly processes?: number;
+}
+
+interface Cancel {
+  readonly signal: AbortSignal;
+}
+
+export interface Engine extends AsyncDisposable {
+  info(options: Cancel): Promise<EngineInfo>;
+  /** All containers, stopped ones too. */
+  containers(options: Cancel): Promise<readonly ContainerSummary[]>;
+  /** Undefined where there is none of that id or name. */
+  inspect(container: string, options: Cancel): Promise<ContainerState | undefined>;
+  /** Events from now on. Ends when the signal is aborted; throws `engine-unreachable` when the engine goes. */
+  events(options: Cancel): AsyncIterable<EngineEvent>;
+  processes(container: string, options: Cancel): Promise<readonly ContainerProcess[]>;
+  /** Listening TCP sockets of its network namespace, read from the host. */
+  sockets(container: string, options: Cancel): Promise<readonly ListeningSocket[]>;
+  usage(container: string, options: Cancel): Promise<ContainerUsage>;
+  /** The newest lines, oldest first; at most `tail` (1 to 10,000). */
+  logs(
+    container: string,
+    options: Cancel & { readonly tail: number; readonly since?: Date },
+  ): Promise<readonly LogLine[]>;
+  followLogs(container: string, options: Cancel & { readonly tail: number }): AsyncIterable<LogLine>;
+  /** Pulls by digest from a registry; resolves once the image can be run. */
+  pull(
+    reference: string,
+    login: { readonly username: string; readonly password: string },
+    options: Cancel,
+  ): Promise<void>;
+  hasImage(reference: string, options: Cancel): Promise<boolean>;
+  removeImage(reference: string, options: Cancel): Promise<void>;
+  /** Idempotent. */
+  createNetwork(name: string, labels: Readonly<Record<string, string>>, options: Cancel): Promise<void>;
+  removeNetwork(name: string, options: Cancel): Promise<void>;
+  createContainer(spec: ContainerSpec, options: Cancel): Promise<string>;
+  startContainer(container: string, options: Cancel): Promise<void>;
+  /** SIGTERM, then SIGKILL after `graceSeconds`. No error where it isn't running. */
+  stopContainer(container: string, options: Cancel & { readonly graceSeconds: number }): Promise<void>;
+  /** No error where there is none. */
+  removeContainer(container: string, options: Cancel): Promise<void>;
+}

@@ -1,0 +1,65 @@
+// The seam to the transport between stacks: who is connected, one exchange a stream, and best-effort spreading.
+
+/** A stack's libp2p peer id: base58btc of the identity multihash of its Ed25519 public key. */
+export type StackId = string;
+
+/**
+ * What a connected peer may open. A `member` holds a certificate of the mesh; an `invite` is a peer that dialled with the
+ * key of an open invite and may open only protocols served for invites. Everybody else is closed before a protocol is known.
+ */
+export type Access = 'member' | 'invite';
+
+export interface Exchange {
+  readonly from: StackId;
+  readonly access: Access;
+  readonly signal: AbortSignal;
+}
+
+export type Handler = (request: Uint8Array, exchange: Exchange) => Promise<Uint8Array>;
+
+export interface ProtocolOptions {
+  /** Whom it is served for; a member may not open what is for invites, nor the other way round. */
+  readonly access: Access;
+  /** The largest request that is read, in bytes; the stream of a longer one is reset. */
+  readonly maxRequestBytes: number;
+  /** After this the stream is reset, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface RequestOptions {
+  readonly signal: AbortSignal;
+  /** The largest answer that is read, in bytes. */
+  readonly maxResponseBytes: number;
+}
+
+export type PeerEvent = { readonly type: 'connected' | 'disconnected'; readonly stack: StackId };
+
+export interface Network extends AsyncDisposable {
+  readonly stack: StackId;
+  /** Where others can dial this stack, as multiaddrs (or `/memory/N` in memory) with the peer id at the end. */
+  addresses(): readonly string[];
+  /** The members with an open connection. */
+  connected(): readonly StackId[];
+  /** Asked at each connection, right after its key is proven; undefined closes it. Asked again for each stream. */
+  setGate(gate: (peer: StackId) => Access | undefined): void;
+  /** Closes the connections of a peer that lost its right. */
+  disconnect(stack: StackId): Promise<void>;
+  /** Dials one of the addresses, in turn, and keeps the connection; resolves once the other side has let this one in. */
+  connect(stack: StackId, addresses: readonly string[], options: { signal: AbortSignal }): Promise<void>;
+  /** One stream, one exchange with a connected member. */
+  request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
+  /** One exchange under another key (that of an invite), over a connection that is closed afterwards. */
+  requestWithKey(
+    seed: Uint8Array,
+    addresses: readonly string[],
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array>;
+  serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
+  /** Best effort to all members that subscribed; bounded to 256 KiB a message; loss is normal. */
+  publish(topic: string, message: Uint8Array): void;
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void;
+  /** Connections of members as they come and go, from now on. */
+  events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent>;
+}
