@@ -46,6 +46,13 @@ interface Message {
   readonly error?: { readonly code?: number };
 }
 
+/** Of the 2025 era: what `initialize` agreed on, and the message itself, to begin again when the daemon has forgotten. */
+interface Session {
+  readonly id: string | undefined;
+  readonly version: string | undefined;
+  readonly begun: Message;
+}
+
 /** Resolves when the input has ended and what was in flight is answered (at most 5 s later), or when the signal says so. */
 export async function bridgeStdio(options: BridgeOptions): Promise<void> {
   const end = new AbortController();
@@ -68,10 +75,8 @@ class Bridge {
   readonly #running = new Set<Promise<void>>();
   /** The tail of the writes: a line is written whole, after the one before. */
   #written: Promise<void> = Promise.resolve();
-  /** Of the 2025 era: what `initialize` agreed on, and the message itself, to begin again when the daemon has forgotten. */
-  #session:
-    | { readonly id: string | undefined; readonly version: string | undefined; readonly begun: Message }
-    | undefined;
+  #session: Session | undefined;
+  #beginning: Promise<void> | undefined;
 
   constructor(options: BridgeOptions, signal: AbortSignal) {
     this.#options = options;
@@ -122,10 +127,11 @@ class Bridge {
     if (id !== undefined && id !== null) this.#inFlight.set(id, controller);
     try {
       const signal = AbortSignal.any([controller.signal, this.#signal]);
+      const session = this.#session;
       let answer = await this.#post(line, message, signal);
-      if (answer.status === 404 && this.#session?.id && message.method !== 'initialize') {
+      if (answer.status === 404 && session?.id && message.method !== 'initialize') {
         await drain(answer);
-        await this.#beginAgain(this.#session.begun, signal);
+        await this.#beginAgain(session);
         answer = await this.#post(line, message, signal);
       }
       const answered = await this.#deliver(answer, message);
@@ -146,12 +152,8 @@ class Bridge {
 
   /** Writes every message of an answer; whether one of them was the response. */
   async #deliver(answer: Exchanged, request: Message): Promise<boolean> {
-    const type = String(answer.headers['content-type'] ?? '');
-    const pieces = type.startsWith('text/event-stream')
-      ? eventsOf(answer.body, maxAnswerBytes)
-      : wholeOf(answer.body, maxAnswerBytes);
     let answered = false;
-    for await (const piece of pieces) {
+    for await (const piece of piecesOf(answer)) {
       if (piece === tooLong) throw new Error(`The answer has more than ${maxAnswerBytes} bytes`);
       const message = parse(piece);
       if (!message) continue;
@@ -176,17 +178,23 @@ class Bridge {
     };
   }
 
-  /** The daemon was started anew: the session is opened again, unseen by the client. */
-  async #beginAgain(begun: Message, signal: AbortSignal): Promise<void> {
-    this.#session = undefined;
-    const answer = await this.#post(JSON.stringify(begun), begun, signal);
-    const isStream = String(answer.headers['content-type'] ?? '').startsWith('text/event-stream');
-    for await (const piece of (isStream ? eventsOf : wholeOf)(answer.body, maxAnswerBytes)) {
+  /** The daemon was started anew: the session is opened again, once for all that wait for it, unseen by the client. */
+  #beginAgain(lost: Session): Promise<void> {
+    if (this.#session !== lost) return Promise.resolve();
+    this.#beginning ??= this.#openAgain(lost.begun).finally(() => {
+      this.#beginning = undefined;
+    });
+    return this.#beginning;
+  }
+
+  async #openAgain(begun: Message): Promise<void> {
+    const answer = await this.#post(JSON.stringify(begun), begun, this.#signal);
+    for await (const piece of piecesOf(answer)) {
       const message = piece === tooLong ? undefined : parse(piece);
       if (message && message.method === undefined) this.#begin(answer, begun, message);
     }
     const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
-    await drain(await this.#post(JSON.stringify(initialized), initialized, signal));
+    await drain(await this.#post(JSON.stringify(initialized), initialized, this.#signal));
   }
 
   #fail(id: Id | null, number: number, message: string): Promise<void> {
@@ -214,7 +222,7 @@ function parse(line: string): Message | null | undefined {
 }
 
 /** The headers of the Streamable HTTP transport: since 2026-07-28 they mirror the body, before that they name the session. */
-function headersOf(message: Message, session: { id?: string | undefined; version?: string | undefined } | undefined) {
+function headersOf(message: Message, session: Session | undefined) {
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     accept: 'application/json, text/event-stream',
@@ -238,6 +246,12 @@ function headersOf(message: Message, session: { id?: string | undefined; version
 function headerValueOf(value: string): string {
   const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith('=?base64?');
   return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`;
+}
+
+/** The texts of the messages in an answer: the events of a stream, or the whole body. */
+function piecesOf({ headers, body }: Exchanged): AsyncGenerator<string | typeof tooLong> {
+  const isStream = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+  return (isStream ? eventsOf : wholeOf)(body, maxAnswerBytes);
 }
 
 async function* wholeOf(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<string | typeof tooLong> {
