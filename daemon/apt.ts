@@ -1,0 +1,285 @@
+// How the machine's apt is asked for Debian packages without touching the machine: a state of its own, the sources and keys of /etc/apt.
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { ManifestError, type Platform } from '#manifests';
+import {
+  architectureOf,
+  type LockedPackage,
+  lockedPackageSchema,
+  type PackageSource,
+  unavailablePackage,
+  unknownPackage,
+} from '#manifests/debian';
+
+/** Where apt keeps its state, and how old its lists may be. */
+export interface AptOptions {
+  /** A folder of its own, which is made where it isn't there. */
+  readonly directory: string;
+  /** Lists older than this are fetched anew, in milliseconds; one hour unless told, 0 for always. */
+  readonly maxListAgeMs?: number;
+  /** Called with what goes wrong without stopping anything, such as one source of several that can't be reached. */
+  readonly warn?: (message: string) => void;
+  readonly now?: () => number;
+}
+
+interface Apt {
+  readonly architecture: string;
+  readonly folder: string;
+  /** Runs a program of apt with the private configuration; `status` is its exit code. */
+  run(program: string, args: readonly string[], signal: AbortSignal): Promise<Output>;
+}
+
+interface Output {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+const execFileAsync = promisify(execFile);
+const hourMs = 3_600_000;
+/** `--print-uris` writes about 300 bytes a package. */
+const maxOutputBytes = 16 * 1024 * 1024;
+/** Debian's whole index over a slow line. */
+const updateTimeoutMs = 300_000;
+const helper = '/usr/lib/apt/apt-helper';
+
+/** Packages from the machine's Debian sources. Its calls throw `no-apt` where there is no apt. */
+export function openAptPackageSource({
+  directory,
+  maxListAgeMs = hourMs,
+  warn,
+  now = Date.now,
+}: AptOptions): PackageSource {
+  const ready = new Map<string, Promise<Apt>>();
+  // One apt at a time a folder: it locks its lists, and several calls share one update.
+  const prepared = async (architecture: string, signal: AbortSignal): Promise<Apt> => {
+    const pending = ready.get(architecture) ?? prepare(path.join(directory, architecture), architecture, signal);
+    ready.set(architecture, pending);
+    pending.catch(() => ready.delete(architecture));
+    return await pending;
+  };
+  const updates = new Map<string, Promise<void>>();
+  const updated = async (apt: Apt, signal: AbortSignal): Promise<void> => {
+    const pending = updates.get(apt.folder) ?? updateLists(apt, { maxListAgeMs, warn, now, signal });
+    updates.set(apt.folder, pending);
+    await pending.finally(() => updates.delete(apt.folder));
+  };
+  return {
+    async resolve(names, platform, { signal }) {
+      const apt = await prepared(architectureOf(platform), signal);
+      await updated(apt, signal);
+      return await resolveNames(apt, names, platform, signal);
+    },
+    async fetch(locked, { signal }) {
+      const apt = await prepared(locked.architecture === 'all' ? machineArchitecture() : locked.architecture, signal);
+      if (!(await hasLists(apt))) await updated(apt, signal);
+      return await fetchOne(apt, locked, signal);
+    },
+  };
+}
+
+async function prepare(folder: string, architecture: string, signal: AbortSignal): Promise<Apt> {
+  for (const name of ['state/lists/partial', 'cache/archives/partial', 'download', 'none']) {
+    await mkdir(path.join(folder, name), { recursive: true, mode: 0o700 });
+  }
+  await writeFile(path.join(folder, 'status'), '');
+  const bare = await run('apt-config', ['dump'], { LC_ALL: 'C' }, signal);
+  const lines = bare.out.split('\n');
+  // Proxies and certificates of the machine count; its hooks don't: they would run as if the machine itself were updated.
+  const kept = lines.filter((line) => /^Acquire::https?(::| )/.test(line));
+  const own: Record<string, string> = {
+    'Dir::State': path.join(folder, 'state'),
+    'Dir::State::status': path.join(folder, 'status'),
+    'Dir::Cache': path.join(folder, 'cache'),
+    'Dir::Etc::parts': path.join(folder, 'none'),
+    'Dir::Etc::main': '/dev/null',
+    'APT::Architecture': architecture,
+    'APT::Install-Recommends': 'false',
+    'APT::Get::Assume-Yes': 'true',
+    'APT::Color': 'false',
+    'APT::Color::Show': 'false',
+    // The private folder is closed to apt's own user, and what comes is checked by its hash.
+    'APT::Sandbox::User': 'root',
+    'Acquire::ForceHash': 'SHA256',
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '2',
+    'Acquire::http::Timeout': '30',
+    'Dpkg::Use-Pty': 'false',
+  };
+  const config = path.join(folder, 'apt.conf');
+  const text = Object.entries(own).map(([key, value]) => `${key} "${value}";`);
+  await writeFile(config, `${[...kept, ...text, `APT::Architectures { "${architecture}"; };`].join('\n')}\n`);
+  const environment = { LC_ALL: 'C', APT_CONFIG: config };
+  return { architecture, folder, run: (program, args, stop) => run(program, args, environment, stop) };
+}
+
+async function updateLists(
+  apt: Apt,
+  {
+    maxListAgeMs,
+    warn,
+    now,
+    signal,
+  }: { maxListAgeMs: number; warn?: AptOptions['warn']; now: () => number; signal: AbortSignal },
+): Promise<void> {
+  const stamp = path.join(apt.folder, 'updated');
+  const at = await stat(stamp).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+  if (now() - at < maxListAgeMs && (await hasLists(apt))) return;
+  const done = await apt.run('apt-get', ['update'], AbortSignal.any([signal, AbortSignal.timeout(updateTimeoutMs)]));
+  const faults = done.err.split('\n').filter((line) => /^[EW]: /.test(line));
+  if (!(await hasLists(apt))) {
+    throw new ManifestError(
+      'mirror-unreachable',
+      `Cannot read the lists of packages: ${faults[0] ?? `apt-get update ended with ${done.status}`}; check the sources in /etc/apt and the network`,
+      { mayRetry: true },
+    );
+  }
+  // A source of somebody else's that is broken takes nothing from Debian's own.
+  for (const fault of faults) warn?.(fault);
+  if (done.status === 0) await writeFile(stamp, '');
+}
+
+async function hasLists(apt: Apt): Promise<boolean> {
+  const names = await readdir(path.join(apt.folder, 'state/lists')).catch(() => []);
+  return names.some((name) => /_Packages(\.\w+)?$/.test(name));
+}
+
+async function resolveNames(
+  apt: Apt,
+  names: readonly string[],
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<readonly LockedPackage[]> {
+  if (names.length === 0) return [];
+  const done = await apt.run('apt-get', ['install', '--print-uris', '--', ...names], signal);
+  if (done.status !== 0) {
+    const unknown = /E: (?:Unable to locate package|Package ')([a-z0-9.+-]+)/.exec(done.err)?.[1];
+    if (unknown !== undefined) throw unknownPackage(unknown);
+    const reason = `${done.out}\n${done.err}`
+      .split('\n')
+      .filter((line) => /^ .* : |^E: /.test(line))
+      .join('; ');
+    throw new ManifestError(
+      'package-conflict',
+      `Cannot lock ${names.map((name) => `"${name}"`).join(', ')} for ${platform}: ${reason || `apt-get ended with ${done.status}`}`,
+    );
+  }
+  const bases = await archives(apt, signal);
+  return done.out
+    .split('\n')
+    .filter((line) => line.startsWith("'"))
+    .map((line) => lockedOf(line, bases))
+    .sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+/** `'URI' NAME_VERSION_ARCHITECTURE.deb SIZE SHA256:HEX`, with percent-encoding in the first two. */
+function lockedOf(line: string, bases: readonly string[]): LockedPackage {
+  const match = /^'([^']+)' (\S+)_(\S+)_(\S+)\.deb (\d+) SHA256:([0-9a-f]{64})$/.exec(line.trim());
+  const [, uri = '', name = '', version = '', architecture = '', size = '', sha256 = ''] = match ?? [];
+  const base = bases.find((one) => uri.startsWith(one));
+  if (!match || base === undefined) {
+    throw new ManifestError(
+      'package-conflict',
+      `Cannot lock a package: apt answers "${line}", which has no SHA-256 of a Debian archive`,
+    );
+  }
+  return lockedPackageSchema.parse({
+    name,
+    version: decodeURIComponent(version),
+    architecture,
+    sha256,
+    size_bytes: Number(size),
+    pool_path: decodeURIComponent(uri.slice(base.length)),
+  });
+}
+
+/** The addresses of the archives that apt has lists of, longest first, each with a slash at its end. */
+async function archives(apt: Apt, signal: AbortSignal): Promise<readonly string[]> {
+  const done = await apt.run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'], signal);
+  const bases = done.out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (line.endsWith('/') ? line : `${line}/`));
+  return [...new Set(bases)].sort((left, right) => right.length - left.length || (left < right ? -1 : 1));
+}
+
+/** apt's own downloader, archive by archive: the file may be in any, also after the lists stopped naming it. */
+async function fetchOne(apt: Apt, locked: LockedPackage, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  const encoded = locked.pool_path
+    .split('/')
+    .map((part) => encodeURIComponent(part))
+    .join('/');
+  const file = path.join(apt.folder, 'download', `${randomUUID()}.deb`);
+  const faults: string[] = [];
+  try {
+    for (const base of await archives(apt, signal)) {
+      const done = await apt.run(
+        helper,
+        ['download-file', `${base}${encoded}`, file, `SHA256:${locked.sha256}`],
+        signal,
+      );
+      if (done.status === 0) return readOnce(file);
+      faults.push(`${done.out}\n${done.err}`);
+    }
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  }
+  await rm(file, { force: true });
+  const cause = new Error(faults.join('\n').slice(0, 2000));
+  if (faults.some((fault) => /Could not (resolve|connect)|Temporary failure|timed out/i.test(fault))) {
+    throw new ManifestError(
+      'mirror-unreachable',
+      `Cannot fetch "${locked.name}" ${locked.version}: no mirror answers; check the network`,
+      {
+        cause,
+        mayRetry: true,
+      },
+    );
+  }
+  throw unavailablePackage(locked, cause);
+}
+
+async function* readOnce(file: string): AsyncIterable<Uint8Array> {
+  try {
+    yield* createReadStream(file);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+function machineArchitecture(): string {
+  return process.arch === 'arm64' ? 'arm64' : 'amd64';
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Output> {
+  const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...environment };
+  try {
+    const { stdout, stderr } = await execFileAsync(program, [...args], { env, signal, maxBuffer: maxOutputBytes });
+    return { status: 0, out: stdout, err: stderr };
+  } catch (error) {
+    signal.throwIfAborted();
+    const fault = error as { code?: number | string; stdout?: string; stderr?: string };
+    if (fault.code === 'ENOENT') {
+      throw new ManifestError(
+        'no-apt',
+        `Cannot reach Debian packages: this machine has no "${path.basename(program)}"; lock and build on a machine with Debian's apt`,
+        { cause: error },
+      );
+    }
+    if (typeof fault.code !== 'number') throw error;
+    return { status: fault.code, out: fault.stdout ?? '', err: fault.stderr ?? '' };
+  }
+}

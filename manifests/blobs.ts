@@ -1,0 +1,199 @@
+// Where content lies on the disk by its SHA-256, and how it gets there whole or not at all.
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Digest, isDigest } from './digest.ts';
+import { ManifestError } from './error.ts';
+
+/** What was written, or is to be. */
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface BlobStore {
+  /** The folder of the store; what is derived from blobs may lie beside them. */
+  readonly directory: string;
+  has(digest: Digest): Promise<boolean>;
+  /** In bytes, undefined where the store doesn't hold it. */
+  size(digest: Digest): Promise<number | undefined>;
+  /** The content, or `length` bytes from `offset`. Throws `missing-blob` at the first read. */
+  read(digest: Digest, range?: { readonly offset: number; readonly length: number }): AsyncIterable<Uint8Array>;
+  /** The whole content. Throws `missing-blob`, or `too-large` above `maxBytes`. */
+  bytes(digest: Digest, options: { readonly maxBytes: number }): Promise<Uint8Array>;
+  /**
+   * Writes a stream to a temporary file, checks it, and lets it appear under its digest.
+   * Throws `digest-mismatch`, `too-large` or `no-space`, and then nothing stays behind.
+   */
+  write(
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options: { readonly expected?: Digest; readonly maxBytes: number; readonly signal: AbortSignal },
+  ): Promise<BlobInfo>;
+  /** An empty file for passing use, which goes when it is disposed, and at the latest when the store is opened again. */
+  scratch(): Promise<Scratch>;
+  /** Writes a small file beside the blobs, by write, fsync and rename. */
+  writeNote(name: string, text: string): Promise<void>;
+  /** The text of such a file, undefined where there is none. */
+  readNote(name: string): Promise<string | undefined>;
+}
+
+/** A file that only this process knows. */
+export interface Scratch extends AsyncDisposable {
+  readonly file: string;
+  readonly handle: FileHandle;
+}
+
+/** Notes are indexes of layers; a package set of 100,000 paths stays below. */
+const maxNoteBytes = 64 * 1024 * 1024;
+const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. */
+export async function openBlobStore(directory: string): Promise<BlobStore> {
+  const temporary = path.join(directory, 'tmp');
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary, { recursive: true, mode: 0o700 });
+  return new DiskStore(directory, temporary);
+}
+
+class DiskStore implements BlobStore {
+  readonly directory: string;
+  readonly #temporary: string;
+
+  constructor(directory: string, temporary: string) {
+    this.directory = directory;
+    this.#temporary = temporary;
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.size(digest)) !== undefined;
+  }
+
+  async size(digest: Digest): Promise<number | undefined> {
+    try {
+      return (await stat(this.#fileOf(digest))).size;
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async *read(digest: Digest, range?: { readonly offset: number; readonly length: number }): AsyncIterable<Uint8Array> {
+    if (range?.length === 0) return;
+    const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
+    try {
+      yield* createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024, ...bounds });
+    } catch (error) {
+      throw codeOf(error) === 'ENOENT' ? missing(digest) : error;
+    }
+  }
+
+  async bytes(digest: Digest, { maxBytes }: { readonly maxBytes: number }): Promise<Uint8Array> {
+    const size = await this.size(digest);
+    if (size === undefined) throw missing(digest);
+    if (size > maxBytes) {
+      throw new ManifestError('too-large', `Cannot read blob ${digest}: it has ${size} bytes, at most ${maxBytes}`);
+    }
+    return await readFile(this.#fileOf(digest));
+  }
+
+  async write(
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    { expected, maxBytes, signal }: { expected?: Digest; maxBytes: number; signal: AbortSignal },
+  ): Promise<BlobInfo> {
+    await using scratch = await this.scratch();
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of content) {
+      signal.throwIfAborted();
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) {
+        throw new ManifestError('too-large', `Cannot keep a blob: it has more than ${maxBytes} bytes`);
+      }
+      hash.update(chunk);
+      await writeAll(scratch.handle, chunk);
+    }
+    const digest: Digest = `sha256:${hash.digest('hex')}`;
+    if (expected !== undefined && digest !== expected) {
+      throw new ManifestError('digest-mismatch', `Cannot keep blob ${expected}: the bytes that came have ${digest}`);
+    }
+    await keep(scratch, this.#fileOf(digest));
+    return { digest, sizeBytes };
+  }
+
+  async scratch(): Promise<Scratch> {
+    const file = path.join(this.#temporary, randomUUID());
+    const handle = await open(file, 'wx+', 0o600).catch((error: unknown) => {
+      throw spaceError(error);
+    });
+    return {
+      file,
+      handle,
+      async [Symbol.asyncDispose]() {
+        await handle.close();
+        await rm(file, { force: true });
+      },
+    };
+  }
+
+  async writeNote(name: string, text: string): Promise<void> {
+    await using scratch = await this.scratch();
+    await writeAll(scratch.handle, Buffer.from(text));
+    await keep(scratch, path.join(this.directory, name));
+  }
+
+  async readNote(name: string): Promise<string | undefined> {
+    const file = path.join(this.directory, name);
+    try {
+      return (await stat(file)).size > maxNoteBytes ? undefined : await readFile(file, 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  #fileOf(digest: Digest): string {
+    if (!isDigest(digest)) throw new TypeError(`Cannot find blob "${String(digest)}": that is no digest`);
+    const hex = digest.slice('sha256:'.length);
+    return path.join(this.directory, 'sha256', hex.slice(0, 2), hex);
+  }
+}
+
+/** Appends all of the bytes: one call may write fewer. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  try {
+    for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+  } catch (error) {
+    throw spaceError(error);
+  }
+}
+
+/** fsync before rename, and of the folder after it: a name never stands for bytes that a power loss can take. */
+async function keep(scratch: Scratch, file: string): Promise<void> {
+  try {
+    await scratch.handle.sync();
+    const folder = path.dirname(file);
+    await mkdir(folder, { recursive: true });
+    await rename(scratch.file, file);
+    await using directory = await open(folder, 'r');
+    await directory.sync();
+  } catch (error) {
+    throw spaceError(error);
+  }
+}
+
+function spaceError(error: unknown): unknown {
+  if (!noSpaceCodes.has(codeOf(error) ?? '')) return error;
+  return new ManifestError('no-space', 'Cannot write to the blob store: the disk is full; free some space and retry', {
+    cause: error,
+    mayRetry: true,
+  });
+}
+
+function missing(digest: Digest): ManifestError {
+  return new ManifestError('missing-blob', `Cannot read blob ${digest}: the store does not hold it`);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,94 @@
+// How the members of a .deb are decompressed as a stream: xz by liblzma in WebAssembly, gzip and zstd by Node, each bounded.
+import { Readable } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import {
+  code,
+  copyToWasm,
+  decoderInit,
+  end,
+  initModule,
+  LZMA_OK,
+  LZMA_RUN,
+  LZMA_STREAM_END,
+  WasmLzmaStream,
+} from 'node-liblzma/wasm';
+import { ManifestError } from '../error.ts';
+
+/** How a member is compressed, by the end of its name. */
+export type Compression = 'none' | 'gz' | 'xz' | 'zst';
+
+/** dpkg writes windows of at most 64 MiB (xz -9); more is refused before it is allocated. */
+const maxXzMemoryBytes = 128 * 1024 * 1024;
+const chunkBytes = 64 * 1024;
+
+/** The decompressed bytes; throws `too-large` past `maxBytes`, so that a bomb costs no more, and `invalid-package` for damage. */
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  { maxBytes }: { readonly maxBytes: number },
+): AsyncIterable<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of guarded(plainOf(source, compression), compression)) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) {
+      throw new ManifestError('too-large', `Cannot unpack the package: it has more than ${maxBytes} bytes unpacked`);
+    }
+    yield chunk;
+  }
+}
+
+function plainOf(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+  if (compression === 'none') return source;
+  if (compression === 'xz') return unxz(source);
+  const stream = compression === 'gz' ? createGunzip() : createZstdDecompress();
+  return Readable.from(source, { objectMode: false }).compose(stream);
+}
+
+async function* guarded(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    if (error instanceof ManifestError || (error instanceof Error && error.name === 'AbortError')) throw error;
+    throw new ManifestError('invalid-package', `Cannot unpack the package: its ${compression} data is damaged`, {
+      cause: error,
+    });
+  }
+}
+
+/** One xz stream. The library's own TransformStream queues all that one chunk expands to; this one holds 64 KiB. */
+async function* unxz(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const module = await initModule();
+  const stream = new WasmLzmaStream(module);
+  decoderInit(stream, maxXzMemoryBytes);
+  const output = module._malloc(chunkBytes);
+  try {
+    let ended = false;
+    for await (const chunk of source) {
+      for (let at = 0; at < chunk.length; at += chunkBytes) {
+        if (ended) throw new Error('there is more after its end');
+        const part = chunk.subarray(at, at + chunkBytes);
+        const input = copyToWasm(module, part);
+        try {
+          stream.setInput(input, part.length);
+          for (let full = true; full && !ended; ) {
+            stream.setOutput(output, chunkBytes);
+            const status = code(stream, LZMA_RUN);
+            const produced = chunkBytes - stream.availOut;
+            // The heap may move and is reused: what leaves is a copy.
+            if (produced > 0) yield module.HEAPU8.slice(output, output + produced);
+            if (status === LZMA_STREAM_END) ended = true;
+            else if (status !== LZMA_OK) throw new Error(`liblzma says ${status}`);
+            full = stream.availOut === 0 || stream.availIn > 0;
+          }
+        } finally {
+          module._free(input);
+        }
+      }
+    }
+    if (!ended) throw new Error('it ends too early');
+  } finally {
+    end(stream);
+    stream.free();
+    module._free(output);
+  }
+}

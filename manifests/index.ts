@@ -1,0 +1,11 @@
+// The door of manifests: from the text of a manifest to digests, locks, images, and the answers an engine pulls them with.
+export { type BlobInfo, type BlobStore, openBlobStore } from './blobs.ts';
+export { type Build, type BuildRequest, type BuiltImage, buildImages } from './build.ts';
+export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from './digest.ts';
+export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';
+export { mediaTypes } from './image.ts';
+export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
+export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
+export { manifestJsonSchema, parseManifest } from './parse.ts';
+export type { Manifest, ManifestContainer, Platform } from './schema.ts';
+export { containersInOrder } from './semantics.ts';

@@ -1,0 +1,181 @@
+// What the layers of an image hold: unpacked packages; accounts, folders and links; applications and files.
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { type LockedPackage, readDeb } from '#manifests/debian';
+import { type BlobStore, type Scratch, writeAll } from './blobs.ts';
+import { ManifestError } from './error.ts';
+import type { Wanted } from './filesystem.ts';
+import type { ManifestContainer } from './schema.ts';
+import { readContent, type SourceEntry, type SourceTree } from './sources.ts';
+
+/** A file of an entry, by what it holds; a folder or a link has none. */
+export type Content = Wanted & { readonly sha256?: string };
+
+const folder = { type: 'directory', mode: 0o755, uid: 0, gid: 0 } as const;
+/** All packages of one container together; beyond it is no container but a machine. */
+const maxUnpackedBytes = 16 * 1024 ** 3;
+
+/**
+ * What the locked packages put into an image. Their files lie in `scratch` until the layer is written; hard links become files.
+ * Throws `path-conflict` through the file system, `invalid-package` or `too-large` here.
+ */
+export async function unpackPackages(
+  packages: readonly LockedPackage[],
+  blobs: BlobStore,
+  scratch: Scratch,
+  { signal, report }: { readonly signal: AbortSignal; readonly report: (done: number) => void },
+): Promise<Wanted[]> {
+  const entries: Wanted[] = [];
+  let offset = 0;
+  for (const [index, locked] of packages.entries()) {
+    const from = `package "${locked.name}"`;
+    const files = new Map<string, Extract<Wanted, { type: 'file' }>>();
+    try {
+      for await (const entry of readDeb(blobs.read(`sha256:${locked.sha256}`))) {
+        signal.throwIfAborted();
+        const { path, mode, uid, gid, target } = entry;
+        if (path === '') continue;
+        if (entry.type === 'directory') entries.push({ path, type: 'directory', mode, uid, gid, from });
+        else if (entry.type === 'symlink') entries.push({ path, type: 'symlink', target, mode: 0o777, uid, gid, from });
+        else {
+          let content = entry.type === 'hardlink' ? files.get(target)?.content : undefined;
+          let size = entry.type === 'hardlink' ? files.get(target)?.size : entry.size;
+          if (entry.type === 'file') {
+            const start = offset;
+            for await (const chunk of entry.content) {
+              await writeAll(scratch.handle, chunk);
+              offset += chunk.length;
+            }
+            size = entry.size;
+            content = () => readRange(scratch.handle, start, entry.size);
+          }
+          if (offset > maxUnpackedBytes) throw new ManifestError('too-large', `more than ${maxUnpackedBytes} bytes`);
+          if (content === undefined || size === undefined) {
+            throw new ManifestError(
+              'invalid-package',
+              `its hard link "${path}" points at "${target}", which is not in it`,
+            );
+          }
+          const file = { path, type: 'file', mode, uid, gid, size, content, from } as const;
+          files.set(path, file);
+          entries.push(file);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error;
+      throw new ManifestError(error.code, `Cannot unpack ${from} ${locked.version}: ${error.message}`, {
+        cause: error,
+      });
+    }
+    report((index + 1) / packages.length);
+  }
+  return entries;
+}
+
+/** Accounts, folders and links of a container: what a package's scripts would have made. */
+export function systemEntries(container: ManifestContainer): Content[] {
+  const { users, groups } = container.accounts;
+  const passwd = [
+    'root:x:0:0:root:/root:/bin/sh',
+    ...users.map(({ name, uid, gid, home, shell }) => `${name}:x:${uid}:${gid}::${home}:${shell}`),
+  ];
+  const group = ['root:x:0:', ...groups.map(({ name, gid }) => `${name}:x:${gid}:`)];
+  return [
+    textEntry('etc/passwd', passwd),
+    textEntry('etc/group', group),
+    ...container.directories.map(({ path, mode, owner }) => ({
+      ...folder,
+      path: path.slice(1),
+      mode: Number.parseInt(mode, 8),
+      ...owner,
+      from: `directory "${path}"`,
+    })),
+    ...container.links.map(
+      ({ path, target }): Content => ({
+        path: path.slice(1),
+        type: 'symlink',
+        target,
+        mode: 0o777,
+        uid: 0,
+        gid: 0,
+        from: `link "${path}"`,
+      }),
+    ),
+  ];
+}
+
+/** Applications and files of a container, as their sources are. */
+export function applicationEntries(
+  container: ManifestContainer,
+  applications: Readonly<Record<string, SourceTree>>,
+  files: readonly Extract<SourceEntry, { type: 'file' }>[],
+): Content[] {
+  const ofApplications = Object.entries(container.applications).flatMap(([name, { destination, owner }]) => {
+    const root = destination.slice(1);
+    const from = `application "${name}"`;
+    const folders = new Set(['']);
+    for (const { path } of applications[name]?.entries ?? []) {
+      for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))
+        folders.add(path.slice(0, end));
+    }
+    return [
+      ...[...folders].map((path) => ({ ...folder, path: below(root, path), ...owner, implicit: true, from })),
+      ...(applications[name]?.entries ?? []).map(
+        (entry): Content =>
+          entry.type === 'symlink'
+            ? { ...entry, path: below(root, entry.path), mode: 0o777, ...owner, from }
+            : { ...fileEntry(entry), path: below(root, entry.path), mode: entry.mode, ...owner, from },
+      ),
+    ];
+  });
+  const ofFiles = container.files.flatMap(({ destination, mode, owner }, index): Content[] => {
+    const entry = files[index];
+    const from = `file "${destination}"`;
+    return entry
+      ? [{ ...fileEntry(entry), path: destination.slice(1), mode: Number.parseInt(mode, 8), ...owner, from }]
+      : [];
+  });
+  return [...ofApplications, ...ofFiles];
+}
+
+function fileEntry(entry: Extract<SourceEntry, { type: 'file' }>) {
+  const { size, sha256, file } = entry;
+  return { type: 'file', size, sha256, content: () => readContent(file, sha256) } as const;
+}
+
+function textEntry(path: string, lines: readonly string[]): Content {
+  const bytes = Buffer.from(`${lines.join('\n')}\n`);
+  const content = async function* () {
+    yield bytes;
+  };
+  const from = 'the accounts';
+  return {
+    path,
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: bytes.length,
+    sha256: sha256Of(bytes),
+    content,
+    from,
+  };
+}
+
+async function* readRange(handle: FileHandle, start: number, size: number): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(256 * 1024, size - at));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start + at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+function below(root: string, path: string): string {
+  return path === '' ? root : `${root}/${path}`;
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
