@@ -1,0 +1,146 @@
+// The one SQLite database of a home: opened, migrated floor by floor, and what happens together with a transaction.
+import Sqlite from 'better-sqlite3';
+import { RegistryError } from './registry-error.ts';
+
+/** The append-only list of migrations of one floor; each is SQL that takes the tables one version further. */
+export interface FloorMigrations {
+  readonly floor: string;
+  readonly migrations: readonly string[];
+}
+
+/** A handle that only the `store.ts` of a floor prepares statements with. */
+export interface Database extends Disposable {
+  /** A prepared statement; parameters are bound by place. */
+  prepare<Row = unknown>(sql: string): Sqlite.Statement<unknown[], Row>;
+  /** Runs all of `fn` or nothing of it; nested calls are savepoints. `fn` is synchronous. */
+  transaction<Result>(fn: () => Result): Result;
+  /** Runs once, as the last thing within the outermost transaction; the same function is run once however often it is asked for. */
+  beforeCommit(fn: () => void): void;
+  /** Runs once the outermost transaction is durable, or at once outside of one; not at all when it is rolled back. */
+  afterCommit(fn: () => void): void;
+  /** Whether a transaction is open. */
+  readonly inTransaction: boolean;
+}
+
+/** Opens a file or `:memory:`, and migrates it; throws `database-newer` where the file was written by newer code. */
+export function openDatabase(file: string, floors: readonly FloorMigrations[]): Database {
+  const sqlite = new Sqlite(file, { timeout: busyTimeoutMs });
+  try {
+    // An acknowledged write survives the loss of power: the log is synced at each commit.
+    for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON', 'trusted_schema = OFF']) {
+      sqlite.pragma(pragma);
+    }
+    migrate(sqlite, floors, file);
+    return new OpenDatabase(sqlite);
+  } catch (error) {
+    sqlite.close();
+    throw error;
+  }
+}
+
+/** A second process (a backup, a command) may hold the lock this long. */
+const busyTimeoutMs = 5_000;
+
+interface Frame {
+  readonly before: Set<() => void>;
+  readonly after: (() => void)[];
+}
+
+class OpenDatabase implements Database {
+  readonly #sqlite: Sqlite.Database;
+  readonly #frames: Frame[] = [];
+
+  constructor(sqlite: Sqlite.Database) {
+    this.#sqlite = sqlite;
+  }
+
+  get inTransaction(): boolean {
+    return this.#frames.length > 0;
+  }
+
+  prepare<Row>(sql: string): Sqlite.Statement<unknown[], Row> {
+    return this.#sqlite.prepare<unknown[], Row>(sql);
+  }
+
+  transaction<Result>(fn: () => Result): Result {
+    const depth = this.#frames.length;
+    const frame: Frame = { before: new Set(), after: [] };
+    this.#sqlite.exec(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
+    this.#frames.push(frame);
+    let result: Result;
+    try {
+      result = fn();
+      if (result instanceof Promise) throw new TypeError('Cannot commit: a transaction is synchronous');
+      const outer = this.#frames[depth - 1];
+      if (outer) {
+        for (const hook of frame.before) outer.before.add(hook);
+        outer.after.push(...frame.after);
+        this.#sqlite.exec(`RELEASE level_${depth}`);
+      } else {
+        // A hook may ask for another one: the set is walked until it has no more.
+        for (const hook of frame.before) hook();
+        this.#sqlite.exec('COMMIT');
+      }
+    } catch (error) {
+      // SQLite ends the transaction by itself on some faults, such as a full disk.
+      if (this.#sqlite.inTransaction) {
+        this.#sqlite.exec(depth === 0 ? 'ROLLBACK' : `ROLLBACK TO level_${depth}; RELEASE level_${depth}`);
+      }
+      this.#frames.length = depth;
+      throw error;
+    }
+    this.#frames.length = depth;
+    if (depth === 0) runAll(frame.after);
+    return result;
+  }
+
+  beforeCommit(fn: () => void): void {
+    const frame = this.#frames.at(-1);
+    if (!frame) throw new TypeError('Cannot run before a commit: no transaction is open');
+    frame.before.add(fn);
+  }
+
+  afterCommit(fn: () => void): void {
+    const frame = this.#frames.at(-1);
+    if (frame) frame.after.push(fn);
+    else fn();
+  }
+
+  [Symbol.dispose](): void {
+    this.#sqlite.close();
+  }
+}
+
+/** All run, whatever one of them throws: what they tell of is durable already. */
+function runAll(hooks: readonly (() => void)[]): void {
+  const errors: unknown[] = [];
+  for (const hook of hooks) {
+    try {
+      hook();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, 'What follows a commit failed; the commit stands');
+}
+
+function migrate(sqlite: Sqlite.Database, floors: readonly FloorMigrations[], file: string): void {
+  sqlite.exec('CREATE TABLE IF NOT EXISTS floor_version (floor TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT');
+  const read = sqlite.prepare<[string], { version: number }>('SELECT version FROM floor_version WHERE floor = ?');
+  const write = sqlite.prepare('INSERT OR REPLACE INTO floor_version (floor, version) VALUES (?, ?)');
+  sqlite
+    .transaction(() => {
+      for (const { floor, migrations } of floors) {
+        const version = read.get(floor)?.version ?? 0;
+        if (version > migrations.length) {
+          throw new RegistryError(
+            'database-newer',
+            `Cannot open "${file}": its "${floor}" has version ${version} and this program knows ${migrations.length}; start the newer program`,
+          );
+        }
+        for (const migration of migrations.slice(version)) sqlite.exec(migration);
+        write.run(floor, migrations.length);
+      }
+    })
+    .immediate();
+}

@@ -1,0 +1,28 @@
+// The door of the registry: identity, signed records, who belongs to the mesh, and the seam to the network.
+export { Broadcast } from './broadcast.ts';
+export type { Database, FloorMigrations } from './database.ts';
+export { openDatabase } from './database.ts';
+export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from './directory.ts';
+export type { Identity } from './identity.ts';
+export { isStackId, loadOrMakeIdentity, makeIdentity, stackIdOf, verifyBy } from './identity.ts';
+export type { Kind, MemberRole } from './kind.ts';
+export { defineKind, stackKind } from './kind.ts';
+export type { Presence } from './liveness.ts';
+export type { Log } from './log.ts';
+export { MemoryHub } from './memory-network.ts';
+export type {
+  Access,
+  Exchange,
+  Handler,
+  Network,
+  PeerEvent,
+  ProtocolOptions,
+  RequestOptions,
+  StackId,
+} from './network.ts';
+export type { Member, Registry, RegistryOptions, Write } from './registry.ts';
+export { openRegistry } from './registry.ts';
+export type { RegistryErrorCode } from './registry-error.ts';
+export { RegistryError } from './registry-error.ts';
+export type { MayStand } from './standing.ts';
+export { registryMigrations } from './store.ts';

@@ -1,0 +1,116 @@
+// What a kind of record is: its name, its shape, its bound, and who may write it.
+import { z } from 'zod';
+import { RegistryError } from './registry-error.ts';
+import { readValue, sha256, toBytes, toHex } from './wire.ts';
+
+/** The roles a stack can have in a mesh. */
+export type MemberRole = 'member' | 'admin' | 'viewer';
+
+/** A declared kind; `Schema` is the shape of its bodies. */
+export interface Kind<Schema extends z.ZodType = z.ZodType> {
+  readonly name: string;
+  readonly schema: Schema;
+  /** The largest body, in encoded bytes. */
+  readonly maxBytes: number;
+  /** `any-member`: members and admins; a viewer writes nothing but its own `stack` record. */
+  readonly writer: 'any-member' | 'admin';
+  /** Whether it stays in default resolution while its owner is unreachable; false where it says what is there now. */
+  readonly outlastsOwner: boolean;
+}
+
+/** A record has at most 16 KiB: larger bodies are blobs. */
+export const maxRecordBytes = 16 * 1024;
+/** Names of kinds and records, in characters. */
+export const maxNameLength = 200;
+
+/** Declares a kind; `maxBytes` is at most 16 KiB. */
+export function defineKind<Schema extends z.ZodType>(kind: {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly maxBytes: number;
+  readonly writer: Kind['writer'];
+  readonly outlastsOwner?: boolean;
+}): Kind<Schema> {
+  if (!/^[a-z][a-z0-9-]{0,63}$/.test(kind.name) || kind.maxBytes > maxRecordBytes) {
+    throw new RegistryError('unknown-kind', `Cannot define the kind "${kind.name}": its name or its bound is wrong`);
+  }
+  return { outlastsOwner: false, ...kind };
+}
+
+const label = z.string().max(200);
+
+/** What a stack says about itself; one record, named as the stack is. */
+export const stackKind = defineKind({
+  name: 'stack',
+  schema: z.object({
+    name: label,
+    site: z.object({ name: label, type: label }).optional(),
+    region: label.optional(),
+    labels: z.record(label, label).default({}),
+    /** Where others can dial it, as multiaddrs. */
+    addresses: z.array(z.string().max(300)).max(16).default([]),
+    version: label.optional(),
+    engine: z.object({ id: label, kind: label }).optional(),
+    describes: z.string().max(1000).optional(),
+  }),
+  maxBytes: 8 * 1024,
+  writer: 'any-member',
+  outlastsOwner: true,
+});
+
+/** The kinds that one registry knows, by name. */
+export class Kinds {
+  readonly #kinds: ReadonlyMap<string, Kind>;
+
+  constructor(kinds: readonly Kind[]) {
+    this.#kinds = new Map([stackKind as Kind, ...kinds].map((kind) => [kind.name, kind]));
+  }
+
+  get(name: string): Kind | undefined {
+    return this.#kinds.get(name);
+  }
+
+  /** Changes when a kind, its shape or its bounds change, so that stored records are judged again. */
+  fingerprint(): string {
+    const all = [...this.#kinds.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((kind) => [kind.name, kind.maxBytes, kind.writer, z.toJSONSchema(kind.schema, { unrepresentable: 'any' })]);
+    return toHex(sha256(Buffer.from(JSON.stringify(all))));
+  }
+
+  /** The encoded body of a record that may be written; throws `unknown-kind`, `invalid-record` or `record-too-large`. */
+  encode(kind: string, name: string, body: unknown): Uint8Array {
+    const known = this.#kinds.get(kind);
+    if (!known) throw new RegistryError('unknown-kind', `Cannot write "${kind}/${name}": no such kind is registered`);
+    if (name.length === 0 || name.length > maxNameLength) {
+      throw new RegistryError('invalid-record', `Cannot write "${kind}/${name}": a name has 1 to 200 characters`);
+    }
+    const parsed = known.schema.safeParse(body);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      const place = `/${(issue?.path ?? []).map(String).join('/')}`;
+      throw new RegistryError('invalid-record', `Cannot write "${kind}/${name}": ${issue?.message} at "${place}"`, {
+        cause: parsed.error,
+      });
+    }
+    const bytes = toBytes(parsed.data);
+    if (bytes.byteLength > known.maxBytes) {
+      throw new RegistryError(
+        'record-too-large',
+        `Cannot write "${kind}/${name}": it has ${bytes.byteLength} bytes and may have ${known.maxBytes}; keep the rest as a blob`,
+      );
+    }
+    return bytes;
+  }
+
+  /** The body in the shape of its kind, or why it can't be read as one. */
+  read(kind: string, bytes: Uint8Array): { readonly body: unknown } | { readonly fault: string } {
+    const known = this.#kinds.get(kind);
+    if (!known) return { fault: `the kind "${kind}" is unknown here` };
+    if (bytes.byteLength > known.maxBytes) return { fault: `it has more than ${known.maxBytes} bytes` };
+    const parsed = known.schema.safeParse(readValue(bytes));
+    return parsed.success
+      ? { body: parsed.data }
+      : { fault: `it isn't a "${kind}": ${parsed.error.issues[0]?.message}` };
+  }
+}

@@ -1,0 +1,234 @@
+// The transport's twin without sockets: stacks of one process, whose links and publishing a test can cut.
+import { setImmediate as turn } from 'node:timers/promises';
+import { Broadcast } from './broadcast.ts';
+import { type Identity, makeIdentity } from './identity.ts';
+import type {
+  Access,
+  Exchange,
+  Handler,
+  Network,
+  PeerEvent,
+  ProtocolOptions,
+  RequestOptions,
+  StackId,
+} from './network.ts';
+import { RegistryError } from './registry-error.ts';
+
+/** The most that is published at once, in bytes. */
+const maxPublishBytes = 256 * 1024;
+
+/** The wires between the networks of one process. */
+export class MemoryHub {
+  /** While true, everything published is lost. */
+  losesPublished = false;
+  readonly #nodes = new Map<string, MemoryNetwork>();
+  readonly #cuts = new Set<string>();
+  #next = 1;
+
+  /** A network of that identity, at an address of its own. */
+  open(identity: Pick<Identity, 'stack'>): Network {
+    const address = `/memory/${this.#next}`;
+    this.#next += 1;
+    const node = new MemoryNetwork(this, identity.stack, address, () => this.#nodes.delete(address));
+    this.#nodes.set(address, node);
+    return node;
+  }
+
+  /** Breaks the link between two stacks until it is healed. */
+  cut(one: StackId, other: StackId): void {
+    this.#cuts.add(linkOf(one, other));
+    for (const node of this.#nodes.values()) {
+      if (node.stack === one) node.drop(other);
+      if (node.stack === other) node.drop(one);
+    }
+  }
+
+  heal(one: StackId, other: StackId): void {
+    this.#cuts.delete(linkOf(one, other));
+  }
+
+  isCut(one: StackId, other: StackId): boolean {
+    return this.#cuts.has(linkOf(one, other));
+  }
+
+  at(address: string): MemoryNetwork | undefined {
+    return this.#nodes.get(address.replace(/\/p2p\/.*$/, ''));
+  }
+}
+
+class MemoryNetwork implements Network {
+  readonly stack: StackId;
+  readonly #hub: MemoryHub;
+  readonly #address: string;
+  readonly #forget: () => void;
+  readonly #peers = new Map<StackId, MemoryNetwork>();
+  readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
+  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
+  readonly #events = new Broadcast<PeerEvent>();
+  #gate: (peer: StackId) => Access | undefined = () => undefined;
+  #closed = false;
+
+  constructor(hub: MemoryHub, stack: StackId, address: string, forget: () => void) {
+    this.#hub = hub;
+    this.stack = stack;
+    this.#address = address;
+    this.#forget = forget;
+  }
+
+  addresses(): readonly string[] {
+    return [`${this.#address}/p2p/${this.stack}`];
+  }
+
+  connected(): readonly StackId[] {
+    return [...this.#peers.keys()];
+  }
+
+  setGate(gate: (peer: StackId) => Access | undefined): void {
+    this.#gate = gate;
+  }
+
+  async disconnect(stack: StackId): Promise<void> {
+    this.#peers.get(stack)?.drop(this.stack);
+    this.drop(stack);
+  }
+
+  async connect(stack: StackId, addresses: readonly string[], { signal }: { signal: AbortSignal }): Promise<void> {
+    await turn();
+    signal.throwIfAborted();
+    if (this.#peers.has(stack)) return;
+    const other = this.#reach(addresses, stack, this.stack);
+    if (this.#gate(stack) !== 'member' || other.admits(this.stack) !== 'member') {
+      throw new RegistryError('refused', `Cannot connect to "${stack}": it does not let "${this.stack}" in`);
+    }
+    this.#peers.set(stack, other);
+    other.accept(this);
+    this.#events.send({ type: 'connected', stack });
+  }
+
+  async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
+    const other = this.#peers.get(stack);
+    if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    return ask(other, this.stack, protocol, request, options);
+  }
+
+  async requestWithKey(
+    seed: Uint8Array,
+    addresses: readonly string[],
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array> {
+    await turn();
+    const key = makeIdentity(seed, seed).stack;
+    return ask(this.#reach(addresses, undefined, this.stack), key, protocol, request, options);
+  }
+
+  serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
+    this.#protocols.set(protocol, { options, handler });
+  }
+
+  publish(topic: string, message: Uint8Array): void {
+    if (message.byteLength > maxPublishBytes || this.#hub.losesPublished) return;
+    for (const peer of this.#peers.values()) {
+      const copy = new Uint8Array(message);
+      setImmediate(() => peer.deliver(topic, copy, this.stack));
+    }
+  }
+
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void {
+    this.#topics.set(topic, [...(this.#topics.get(topic) ?? []), listener]);
+  }
+
+  events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
+    return this.#events.follow(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forget();
+    for (const stack of [...this.#peers.keys()]) await this.disconnect(stack);
+    this.#events.close();
+  }
+
+  admits(peer: StackId): Access | undefined {
+    return this.#closed ? undefined : this.#gate(peer);
+  }
+
+  accept(peer: MemoryNetwork): void {
+    this.#peers.set(peer.stack, peer);
+    this.#events.send({ type: 'connected', stack: peer.stack });
+  }
+
+  drop(stack: StackId): void {
+    if (this.#peers.delete(stack)) this.#events.send({ type: 'disconnected', stack });
+  }
+
+  deliver(topic: string, message: Uint8Array, from: StackId): void {
+    if (this.admits(from) !== 'member' || this.#hub.isCut(from, this.stack)) return;
+    for (const listener of this.#topics.get(topic) ?? []) listener(message, from);
+  }
+
+  async answer(protocol: string, request: Uint8Array, exchange: Exchange): Promise<Uint8Array> {
+    const served = this.#protocols.get(protocol);
+    if (!served || served.options.access !== exchange.access) {
+      throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
+    }
+    if (request.byteLength > served.options.maxRequestBytes) {
+      throw new RegistryError('too-large', `Cannot ask "${this.stack}": the request has ${request.byteLength} bytes`);
+    }
+    const limit = AbortSignal.timeout(served.options.timeoutMs);
+    const signal = AbortSignal.any([exchange.signal, limit]);
+    return untilAborted(served.handler(request, { ...exchange, signal }), signal);
+  }
+
+  #reach(addresses: readonly string[], stack: StackId | undefined, from: StackId): MemoryNetwork {
+    for (const address of addresses) {
+      const node = this.#hub.at(address);
+      if (node && (stack === undefined || node.stack === stack) && !this.#hub.isCut(from, node.stack)) return node;
+    }
+    throw new RegistryError(
+      'unreachable',
+      `Cannot connect to "${stack ?? addresses.join(', ')}": nobody answers there`,
+    );
+  }
+}
+
+async function ask(
+  other: MemoryNetwork,
+  from: StackId,
+  protocol: string,
+  request: Uint8Array,
+  { signal, maxResponseBytes }: RequestOptions,
+): Promise<Uint8Array> {
+  signal.throwIfAborted();
+  await turn();
+  const access = other.admits(from);
+  if (!access) throw new RegistryError('refused', `Cannot ask "${other.stack}": it does not let "${from}" in`);
+  const answer = await untilAborted(other.answer(protocol, new Uint8Array(request), { from, access, signal }), signal);
+  if (answer.byteLength > maxResponseBytes) {
+    throw new RegistryError(
+      'too-large',
+      `Cannot read the answer of "${other.stack}": it has ${answer.byteLength} bytes`,
+    );
+  }
+  return new Uint8Array(answer);
+}
+
+/** The promise's own outcome, or `timed-out` once the signal is aborted. */
+function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(
+        new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason }),
+      );
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function linkOf(one: StackId, other: StackId): string {
+  return [one, other].sort().join(' ');
+}

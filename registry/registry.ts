@@ -1,0 +1,392 @@
+// One stack's registry, whole: what it writes, what it reads, whom it belongs with; the rooms of this floor wired together.
+import { Admission, joinProtocol, joinTimeoutMs, maxJoinRequestBytes, readToken, writeToken } from './admission.ts';
+import { Connections } from './connections.ts';
+import type { Database } from './database.ts';
+import { Directory } from './directory.ts';
+import type { VerifiedDelta } from './feed.ts';
+import { Feeds } from './feeds.ts';
+import type { Identity } from './identity.ts';
+import { askToJoin } from './joining.ts';
+import { type Kind, Kinds, type MemberRole, stackKind } from './kind.ts';
+import { Liveness, type Presence } from './liveness.ts';
+import type { Log } from './log.ts';
+import { Membership } from './membership.ts';
+import type { Network, StackId } from './network.ts';
+import { RegistryError } from './registry-error.ts';
+import { defaultReplicateOptions, Replica, type ReplicateOptions } from './replicate.ts';
+import type { Statement } from './roster.ts';
+import { Spread } from './spread.ts';
+import { type MayStand, Standing } from './standing.ts';
+import { Store } from './store.ts';
+
+/** One stack of the mesh; times are milliseconds since 1970. */
+export interface Member {
+  readonly stack: StackId;
+  readonly name: string;
+  readonly role: MemberRole;
+  readonly self: boolean;
+  readonly liveness: Presence;
+  readonly addresses: readonly string[];
+  /** When its certificate runs out. */
+  readonly expires: number;
+  /** The public key that secrets for it are sealed to, 32 bytes. */
+  readonly x25519: Uint8Array;
+}
+
+/** A record to write; `body` undefined deletes it. */
+export interface Write {
+  readonly kind: string;
+  readonly name: string;
+  readonly body: unknown;
+}
+
+export interface RegistryOptions {
+  /** Opened with `registryMigrations`. */
+  readonly database: Database;
+  readonly identity: Identity;
+  /** The stack's name, a DNS label; a mesh knows it by this. */
+  readonly name: string;
+  readonly network: Network;
+  readonly kinds: readonly Kind[];
+  readonly mayStand: MayStand;
+  /** Where others can dial this stack; by default what the network says. */
+  readonly addresses?: () => readonly string[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** That many random bytes. */
+  readonly random: (sizeBytes: number) => Uint8Array;
+  readonly log: Log;
+  readonly replicate?: Partial<ReplicateOptions>;
+  /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
+  readonly retryMs?: number;
+}
+
+export interface Registry extends AsyncDisposable {
+  readonly stack: StackId;
+  readonly directory: Directory;
+  mesh(): { readonly id: string; readonly foundedHere: boolean };
+  members(): Member[];
+  /** Owners that signed two histories of their feed; nothing more is taken from them. */
+  quarantined(): StackId[];
+  /** Called after members or their presence changed, until the signal. */
+  onMembers(listener: () => void, options: { signal: AbortSignal }): void;
+  /**
+   * Writes records of this stack: within `database.transaction` all writes become one delta with the outermost commit,
+   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
+   */
+  write(changes: readonly Write[]): void;
+  /** One line for who is to join, and when it runs out. Throws `not-admin`. */
+  createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number };
+  /** Joins the mesh of the token, from a mesh where this stack is alone; a join that throws changed nothing. */
+  join(token: string, options: { signal: AbortSignal }): Promise<void>;
+  /** Revokes a stack for ever, by id or name. */
+  revoke(stack: string): Promise<void>;
+  /** Leaves the mesh and founds one of its own, with the own records. */
+  leave(): Promise<void>;
+}
+
+/** Closing waits this long for what is under way. */
+const leaveTimeoutMs = 2_000;
+const defaultRetryMs = 1_000;
+
+/** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  return new OpenRegistry(options);
+}
+
+class OpenRegistry implements Registry {
+  readonly stack: StackId;
+  readonly directory: Directory;
+  readonly #options: RegistryOptions;
+  readonly #store: Store;
+  readonly #standing: Standing;
+  readonly #membership: Membership;
+  readonly #feeds: Feeds;
+  readonly #admission: Admission;
+  readonly #liveness: Liveness;
+  readonly #replica: Replica;
+  readonly #spread: Spread;
+  readonly #connections: Connections;
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: RegistryOptions) {
+    const { database, identity, network, now } = options;
+    this.#options = options;
+    this.stack = identity.stack;
+    this.#store = new Store(database);
+    const kinds = new Kinds(options.kinds);
+    this.#membership = new Membership(this.#store, identity, now);
+    this.#standing = new Standing(kinds, this.#membership, this.#store, options.mayStand);
+    this.#feeds = new Feeds(this.#store, identity, (feed, change) => this.#standing.faultOf(feed, change));
+    this.#admission = new Admission(this.#store, this.#membership, now);
+    this.#liveness = new Liveness(this.stack, now());
+    this.directory = new Directory(this.#store, kinds, (stack) => {
+      const member = this.#membership.roster.memberships.get(stack);
+      const presence = this.#presence(stack);
+      return member && ['up', 'unreachable'].includes(presence.state) ? { name: member.name, presence } : undefined;
+    });
+    this.#begin();
+    const replicate = { ...defaultReplicateOptions, ...options.replicate };
+    const around = {
+      self: this.stack,
+      mesh: () => this.#membership.roster.mesh,
+      isMember: (stack: StackId) => this.#membership.valid(stack) !== undefined,
+      chance: () => this.#chance(),
+    };
+    this.#replica = new Replica(this.#feeds, around, replicate, now());
+    network.setGate((peer) => (around.isMember(peer) ? 'member' : this.#admission.isOpen(peer) ? 'invite' : undefined));
+    network.serve(
+      joinProtocol,
+      { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs },
+      async (request, { from }) => {
+        const { answer, admitted } = this.#admission.answer(request, from);
+        if (admitted) this.#stated([admitted]);
+        return answer;
+      },
+    );
+    this.#spread = new Spread({
+      network,
+      replica: this.#replica,
+      feeds: this.#feeds,
+      membership: this.#membership,
+      log: options.log,
+      signal: this.#stop.signal,
+      now,
+      changed: (feed) => this.#changed(feed),
+      stated: (statements) => this.#stated(statements),
+      renew: (counter) => this.#renew(counter),
+    });
+    this.#connections = new Connections({
+      network,
+      liveness: this.#liveness,
+      log: options.log,
+      signal: this.#stop.signal,
+      now,
+      chance: () => this.#chance(),
+      retryMs: options.retryMs ?? defaultRetryMs,
+      isMember: around.isMember,
+      members: () => this.#others().map(({ stack }) => stack),
+      addressesOf: (stack) => this.#addressesOf(stack),
+      connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
+      disconnected: (stack) => this.#replica.disconnected(stack),
+      presence: () => this.#tellMembers(),
+    });
+  }
+
+  mesh(): { readonly id: string; readonly foundedHere: boolean } {
+    return { id: this.#membership.roster.mesh, foundedHere: this.#membership.foundedHere };
+  }
+
+  members(): Member[] {
+    return [...this.#membership.roster.memberships.values()]
+      .map(({ stack, name, role, notAfter, x25519 }) => ({
+        stack,
+        name,
+        role,
+        self: stack === this.stack,
+        liveness: this.#presence(stack),
+        addresses: stack === this.stack ? this.#ownAddresses() : this.#addressesOf(stack),
+        expires: notAfter,
+        x25519,
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.stack < b.stack ? -1 : 1));
+  }
+
+  quarantined(): StackId[] {
+    return this.#feeds.quarantined();
+  }
+
+  onMembers(listener: () => void, { signal }: { signal: AbortSignal }): void {
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+  }
+
+  write(changes: readonly Write[]): void {
+    const encoded = changes.map(({ kind, name, body }) => ({
+      kind,
+      name,
+      body: body === undefined ? null : this.#standing.encode(kind, name, body, this.stack),
+    }));
+    this.#store.database.transaction(() => {
+      for (const change of encoded) this.#store.addPending(change);
+      this.#store.database.beforeCommit(this.#commitPending);
+    });
+  }
+
+  createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number } {
+    const secret = new Uint8Array(this.#options.random(32));
+    const expiresAt = this.#admission.create(secret, options);
+    const { role } = options;
+    const addresses = [...this.#ownAddresses()].slice(0, 16);
+    const token = writeToken({ mesh: this.mesh().id, stack: this.stack, addresses, secret, expiresAt, role });
+    return { token, expiresAt };
+  }
+
+  async join(line: string, { signal }: { signal: AbortSignal }): Promise<void> {
+    const token = readToken(line);
+    if (token.mesh === this.mesh().id && this.#membership.valid(this.stack)) return;
+    if (this.#others().length > 0) {
+      throw new RegistryError(
+        'has-members',
+        `Cannot join: this stack's mesh has ${this.#others().length} other members; leave it first`,
+      );
+    }
+    const { identity, network, name, now, random } = this.#options;
+    const facts = { identity, network, name, addresses: this.#ownAddresses(), nonce: random(16), now: now() };
+    const limit = AbortSignal.any([signal, this.#stop.signal]);
+    const statements = await askToJoin(token, facts, { signal: limit });
+    this.#enter(() => {
+      this.#membership.enter(token.mesh, statements);
+      this.#store.setAddresses(token.stack, token.addresses);
+    });
+    this.#options.log.info({ mesh: token.mesh, by: token.stack }, 'joined');
+    await this.#connections.dial(token.stack);
+  }
+
+  async revoke(label: string): Promise<void> {
+    const member = this.members().find(({ stack, name }) => stack === label || name === label);
+    const statements = this.#membership.revoke(member?.stack ?? label);
+    this.#stated(statements);
+    this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
+    await Promise.all(this.#connected().map((peer) => this.#spread.exchange(peer)));
+  }
+
+  async leave(): Promise<void> {
+    if (this.#others().length > 0) {
+      const statements = this.#membership.leave();
+      this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
+      const told = Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
+      await Promise.race([told, this.#pause(leaveTimeoutMs)]);
+    }
+    const { name, random, network } = this.#options;
+    this.#enter(() => this.#membership.found(name, random(16)));
+    await Promise.all(network.connected().map((peer) => network.disconnect(peer)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#listeners.clear();
+    this.directory.wake();
+  }
+
+  /** Founds a mesh at first, renews the own certificate, and judges anew what was stored under other rules. */
+  #begin(): void {
+    const { database, name, random } = this.#options;
+    database.transaction(() => {
+      if (this.#store.setting('mesh') === undefined) {
+        this.#membership.found(name, random(16));
+        this.#beginEpoch(1);
+      }
+      this.#membership.renewOwn();
+      this.#standing.judgeByKinds();
+    });
+  }
+
+  /** Another mesh in place of this one, in one transaction: other feeds go, the own one is written anew. */
+  #enter(fill: () => void): void {
+    try {
+      this.#options.database.transaction(() => {
+        const counter = (this.#feeds.position(this.stack)?.epoch.counter ?? 0) + 1;
+        this.#feeds.dropOthers();
+        fill();
+        this.#beginEpoch(counter);
+      });
+    } catch (error) {
+      this.#membership.reload();
+      throw error;
+    }
+    this.#spread.enter();
+    this.#tellMembers();
+    this.directory.wake();
+  }
+
+  #beginEpoch(counter: number): VerifiedDelta {
+    const nonce = new Uint8Array(this.#options.random(16));
+    return this.#feeds.beginEpoch(this.#membership.roster.mesh, { counter, nonce });
+  }
+
+  /** The own feed is elsewhere further on than here (a restore, a lost database): begin above whatever was heard. */
+  #renew(counter: number): void {
+    const own = this.#feeds.position(this.stack)?.epoch.counter ?? 0;
+    const delta = this.#options.database.transaction(() => this.#beginEpoch(Math.max(counter, own) + 1));
+    this.#options.log.warn(
+      { counter: delta.head.epoch.counter },
+      'own feed was further on elsewhere: began a new epoch',
+    );
+    this.#spread.do(this.#replica.committed(delta, this.#options.now()));
+  }
+
+  readonly #commitPending = (): void => {
+    const changes = this.#store.pending();
+    this.#store.clearPending();
+    const delta = this.#feeds.commit(this.#membership.roster.mesh, changes);
+    if (!delta) return;
+    this.#store.database.afterCommit(() => {
+      this.directory.wake();
+      this.#spread.do(this.#replica.committed(delta, this.#options.now()));
+    });
+  };
+
+  #changed(feed: string): void {
+    const hidden = this.directory.hidden().filter(({ stack }) => stack === feed);
+    if (hidden.length > 0)
+      this.#options.log.warn({ stack: feed, hidden: hidden.slice(0, 5) }, 'records are kept hidden');
+    this.directory.wake();
+    this.#connections.check();
+  }
+
+  /** The roster changed: rights are judged anew, and who lost its own is cut off. */
+  #stated(statements: readonly Statement[]): void {
+    const { database, network } = this.#options;
+    database.transaction(() => {
+      for (const { payload } of statements) if (payload.type === 'certificate') this.#standing.judgeAnew(payload.stack);
+    });
+    for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
+    this.#connections.check();
+    this.#tellMembers();
+    this.directory.wake();
+  }
+
+  #presence(stack: StackId): Presence {
+    const member = this.#membership.roster.memberships.get(stack);
+    const seen = this.#liveness.of(stack);
+    if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
+    if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
+    if (!this.#membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };
+    return seen;
+  }
+
+  #addressesOf(stack: StackId): readonly string[] {
+    const entry = this.directory.list({ kind: stackKind, stack, includeUnreachable: true })[0];
+    return [...new Set([...(entry?.body.addresses ?? []), ...this.#store.addresses(stack)])].slice(0, 16);
+  }
+
+  #ownAddresses(): readonly string[] {
+    return this.#options.addresses?.() ?? this.#options.network.addresses();
+  }
+
+  #others(): readonly { readonly stack: StackId }[] {
+    return [...this.#membership.roster.memberships.values()].filter(
+      ({ stack }) => stack !== this.stack && this.#membership.valid(stack),
+    );
+  }
+
+  #connected(): readonly StackId[] {
+    return this.#options.network.connected().filter((stack) => this.#membership.valid(stack));
+  }
+
+  #tellMembers(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #chance(): number {
+    return Buffer.from(this.#options.random(4)).readUInt32BE(0) / 2 ** 32;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms).unref();
+    });
+  }
+}

@@ -1,0 +1,225 @@
+// What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
+import { z } from 'zod';
+import {
+  digestOf,
+  maxDeltaBytes,
+  type Position,
+  positionSchema,
+  relate,
+  type VerifiedDelta,
+  verifyDelta,
+} from './feed.ts';
+import type { Applied, Feeds } from './feeds.ts';
+import type { StackId } from './network.ts';
+import { bytesSchema, fromBytes, toBytes } from './wire.ts';
+
+/** What the driver is to do next. */
+export type Deed =
+  | { readonly type: 'publish'; readonly message: Uint8Array }
+  /** Compare heads and roster with that member, both ways. */
+  | { readonly type: 'exchange'; readonly with: StackId }
+  | { readonly type: 'pull'; readonly feed: string; readonly from: StackId }
+  /** The own feed was heard further on than it is here: begin an epoch with a counter above this one. */
+  | { readonly type: 'renew'; readonly counter: number }
+  | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
+  | { readonly type: 'changed'; readonly feed: string }
+  | { readonly type: 'report'; readonly what: 'equivocation' | 'other-epoch' | 'refused'; readonly feed: string };
+
+export interface ReplicateOptions {
+  /** How long changes after the first are gathered. */
+  readonly batchMs: number;
+  /** The mean time between two rounds of anti-entropy; each is drawn from ± 50 %. */
+  readonly antiEntropyMs: number;
+}
+
+export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEntropyMs: 15_000 };
+
+/** Members that a round of anti-entropy asks; random ones, so that news reach all in a logarithm of rounds. */
+const peersARound = 3;
+/** What is published at once; gossip takes 256 KiB. */
+const maxMessageBytes = 200 * 1024;
+
+const messageSchema = z.strictObject({
+  deltas: z
+    .array(bytesSchema({ maxBytes: maxMessageBytes }))
+    .max(1_000)
+    .optional(),
+  heads: z.array(positionSchema).max(16).optional(),
+  statements: z
+    .array(bytesSchema({ maxBytes: maxMessageBytes }))
+    .max(100)
+    .optional(),
+});
+
+export interface Surroundings {
+  readonly self: StackId;
+  mesh(): string;
+  isMember(stack: StackId): boolean;
+  /** 0 to 1. */
+  chance(): number;
+}
+
+export class Replica {
+  readonly #feeds: Feeds;
+  readonly #around: Surroundings;
+  readonly #options: ReplicateOptions;
+  readonly #connected = new Set<StackId>();
+  /** Feeds that are being pulled, and whom to ask once more when that is done. */
+  readonly #pulling = new Map<string, StackId | undefined>();
+  #batch: VerifiedDelta[] = [];
+  #flushAt: number | undefined;
+  #quietUntil = 0;
+  #roundAt: number;
+
+  constructor(feeds: Feeds, around: Surroundings, options: ReplicateOptions, now: number) {
+    this.#feeds = feeds;
+    this.#around = around;
+    this.#options = options;
+    this.#roundAt = now + this.#spread(options.antiEntropyMs);
+  }
+
+  /** When `tick` has something to do next, in the time that it is given. */
+  wakeAt(): number {
+    return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
+  committed(delta: VerifiedDelta, now: number): Deed[] {
+    this.#batch.push(delta);
+    if (now >= this.#quietUntil) return this.#flush(now);
+    this.#flushAt ??= this.#quietUntil;
+    return [];
+  }
+
+  /** Statements that are news everywhere. */
+  stated(wires: readonly Uint8Array[]): Deed[] {
+    const message = toBytes({ statements: wires.slice(0, 100) });
+    return message.byteLength <= maxMessageBytes ? [{ type: 'publish', message }] : [];
+  }
+
+  connected(stack: StackId): Deed[] {
+    this.#connected.add(stack);
+    return [{ type: 'exchange', with: stack }];
+  }
+
+  disconnected(stack: StackId): void {
+    this.#connected.delete(stack);
+  }
+
+  /** A published message came; statements come before the deltas that may need them. */
+  heard(message: Uint8Array, from: StackId): Deed[] {
+    const read = fromBytes(messageSchema, message, maxMessageBytes * 2);
+    if (!read) return [{ type: 'report', what: 'refused', feed: from }];
+    const deeds: Deed[] = read.statements?.length ? [{ type: 'statements', wires: read.statements }] : [];
+    for (const wire of read.deltas ?? []) deeds.push(...this.delta(wire, from));
+    deeds.push(...this.heads(read.heads ?? [], from));
+    return deeds;
+  }
+
+  /** One delta came, published or pulled. */
+  delta(wire: Uint8Array, from: StackId): Deed[] {
+    const delta = verifyDelta(wire, this.#around.mesh());
+    if (typeof delta === 'string') return [{ type: 'report', what: 'refused', feed: from }];
+    const feed = delta.head.feed;
+    if (feed === this.#around.self) return this.heads([{ feed, ...placeOf(delta) }], from);
+    if (!this.#around.isMember(feed)) return [];
+    return this.applied(this.#feeds.apply(delta), feed, from);
+  }
+
+  /** What follows from having applied something of a feed that came from there. */
+  applied(outcome: Applied, feed: string, from: StackId): Deed[] {
+    if (outcome === 'applied') return [{ type: 'changed', feed }];
+    if (outcome === 'gap') return this.#pull(feed, from);
+    return outcome === 'known' ? [] : [{ type: 'report', what: outcome, feed }];
+  }
+
+  /** Where feeds stand at another member: what is further on there is pulled from it. */
+  heads(positions: readonly Position[], from: StackId): Deed[] {
+    return positions.flatMap((position): Deed[] => {
+      const stored = this.#feeds.position(position.feed);
+      const relation = relate(stored, position);
+      if (position.feed === this.#around.self) return this.#renew(relation, position);
+      const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
+      return isNews && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
+    });
+  }
+
+  /** Positions of ours that are news to a member that stands there. */
+  newsFor(positions: readonly Position[]): Position[] {
+    const theirs = new Map(positions.map((position) => [position.feed, position]));
+    return this.#feeds.positions().filter((own) => {
+      const relation = relate(theirs.get(own.feed), own);
+      return relation === 'ahead' || relation === 'next' || relation === 'equivocation';
+    });
+  }
+
+  /** One hash over all heads of members. */
+  digest(): Uint8Array {
+    return digestOf(this.positions());
+  }
+
+  positions(): Position[] {
+    return this.#feeds.positions().filter(({ feed }) => this.#around.isMember(feed));
+  }
+
+  /** A pull ended, well or not; what was heard of meanwhile is pulled next. */
+  pulled(feed: string): Deed[] {
+    const again = this.#pulling.get(feed);
+    this.#pulling.delete(feed);
+    return again === undefined ? [] : this.#pull(feed, again);
+  }
+
+  /** Time went on. */
+  tick(now: number): Deed[] {
+    const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
+    if (now < this.#roundAt) return deeds;
+    this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
+    const members = [...this.#connected].filter((stack) => this.#around.isMember(stack));
+    for (let asked = 0; asked < peersARound && members.length > 0; asked += 1) {
+      const [peer] = members.splice(Math.floor(this.#around.chance() * members.length), 1);
+      if (peer !== undefined) deeds.push({ type: 'exchange', with: peer });
+    }
+    return deeds;
+  }
+
+  #renew(relation: ReturnType<typeof relate>, heard: Position): Deed[] {
+    if (relation === 'same' || relation === 'behind') return [];
+    return [{ type: 'renew', counter: heard.epoch.counter }];
+  }
+
+  #pull(feed: string, from: StackId): Deed[] {
+    if (this.#pulling.has(feed)) {
+      this.#pulling.set(feed, from);
+      return [];
+    }
+    this.#pulling.set(feed, undefined);
+    return [{ type: 'pull', feed, from }];
+  }
+
+  #flush(now: number): Deed[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#flushAt = undefined;
+    this.#quietUntil = now + this.#options.batchMs;
+    const last = batch.at(-1);
+    if (!last) return [];
+    const size = batch.reduce((sum, delta) => sum + delta.wire.byteLength, 0);
+    // What is too large for gossip is only told of, and pulled.
+    const message =
+      size <= maxMessageBytes - 1024
+        ? { deltas: batch.map((delta) => delta.wire) }
+        : { heads: [{ feed: last.head.feed, ...placeOf(last) }] };
+    return [{ type: 'publish', message: toBytes(message) }];
+  }
+
+  #spread(meanMs: number): number {
+    return meanMs * (0.5 + this.#around.chance());
+  }
+}
+
+/** The largest answer to a pull of deltas: one delta or several. */
+export const maxPulledBytes = maxDeltaBytes;
+
+function placeOf({ head, hash }: VerifiedDelta): Omit<Position, 'feed'> {
+  return { epoch: head.epoch, sequence: head.sequence, hash };
+}

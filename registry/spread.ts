@@ -1,0 +1,319 @@
+// Drives replication over a network: serves and asks for heads, rosters and feeds, and does what the state machine decides.
+import { z } from 'zod';
+import {
+  type Change,
+  changeSchema,
+  type Position,
+  positionSchema,
+  signedHeadSchema,
+  type VerifiedHead,
+  verifyDelta,
+  verifyHead,
+} from './feed.ts';
+import type { Feeds } from './feeds.ts';
+import type { Log } from './log.ts';
+import type { Membership } from './membership.ts';
+import type { Network, StackId } from './network.ts';
+import { type Deed, maxPulledBytes, type Replica } from './replicate.ts';
+import type { Statement } from './roster.ts';
+import { bytesSchema, fit, fromBytes, toBytes } from './wire.ts';
+
+const headsProtocol = '/hermesh/heads/1.0.0';
+const rosterProtocol = '/hermesh/roster/1.0.0';
+const feedProtocol = '/hermesh/feed/1.0.0';
+/** One message between members: libp2p's streams carry 1 MiB well. */
+const maxMessageBytes = 1024 * 1024;
+const exchangeTimeoutMs = 10_000;
+/** Statements in one message: about 400 bytes each. */
+const maxStatementsBytes = 512 * 1024;
+/** Pulls at a time: each may hold a feed of 32 MiB. */
+const maxPulls = 2;
+/** Pages of a snapshot: 10,000 records or 32 MiB, and some begun anew. */
+const maxPages = 120;
+/** Rounds of deltas in one pull, and of a roster that comes in parts. */
+const maxRounds = 64;
+
+const digest = z.string().max(64);
+const positions = z.array(positionSchema).max(4_000);
+const headsRequest = z.strictObject({
+  roster: digest.optional(),
+  heads: bytesSchema(32).optional(),
+  offer: positions.optional(),
+});
+const headsAnswer = z.strictObject({
+  statements: z.array(digest).max(10_000).nullable(),
+  heads: positions.nullable(),
+});
+const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(2_000);
+const rosterRequest = z.strictObject({ want: z.array(digest).max(2_000), give: wires });
+const rosterAnswer = z.strictObject({ statements: wires });
+const feedRequest = z.strictObject({
+  feed: z.string().max(64),
+  have: positionSchema.nullable(),
+  after: bytesSchema(32).nullable(),
+});
+const feedAnswer = z.union([
+  z.strictObject({ deltas: wires }),
+  z.strictObject({
+    head: signedHeadSchema,
+    records: z.array(changeSchema).max(2_000),
+    next: bytesSchema(32).nullable(),
+  }),
+  z.strictObject({ none: z.literal(true) }),
+]);
+
+/** What the driver needs of the registry that it belongs to. */
+export interface SpreadParts {
+  readonly network: Network;
+  readonly replica: Replica;
+  readonly feeds: Feeds;
+  readonly membership: Membership;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  /** Records of a feed changed. */
+  readonly changed: (feed: string) => void;
+  readonly stated: (statements: readonly Statement[]) => void;
+  readonly renew: (counter: number) => void;
+}
+
+export class Spread {
+  readonly #parts: SpreadParts;
+  readonly #exchanging = new Set<StackId>();
+  readonly #waiting: (() => Promise<void>)[] = [];
+  readonly #topics = new Set<string>();
+  #pulls = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: SpreadParts) {
+    this.#parts = parts;
+    const bounds = { access: 'member', maxRequestBytes: maxMessageBytes, timeoutMs: exchangeTimeoutMs } as const;
+    parts.network.serve(headsProtocol, bounds, async (request, { from }) => this.#answerHeads(request, from));
+    parts.network.serve(rosterProtocol, bounds, async (request) => this.#answerRoster(request));
+    parts.network.serve(feedProtocol, bounds, async (request) => this.#answerFeed(request));
+    parts.signal.addEventListener('abort', () => clearTimeout(this.#timer));
+    this.enter();
+  }
+
+  /** Listens to the mesh that this stack is in now. */
+  enter(): void {
+    const mesh = this.#parts.membership.roster.mesh;
+    const topic = topicOf(mesh);
+    if (!this.#topics.has(topic)) {
+      this.#topics.add(topic);
+      this.#parts.network.subscribe(topic, (message, from) => {
+        if (this.#parts.membership.roster.mesh === mesh) this.do(this.#parts.replica.heard(message, from));
+      });
+    }
+    this.#schedule();
+  }
+
+  /** Does what was decided; what takes time goes on behind. */
+  do(deeds: readonly Deed[]): void {
+    for (const deed of deeds) {
+      if (this.#parts.signal.aborted) return;
+      if (deed.type === 'publish') {
+        this.#parts.network.publish(topicOf(this.#parts.membership.roster.mesh), deed.message);
+      } else if (deed.type === 'exchange') void this.exchange(deed.with);
+      else if (deed.type === 'pull') this.#queuePull(deed.feed, deed.from);
+      else if (deed.type === 'statements') this.#state(deed.wires);
+      else if (deed.type === 'changed') this.#parts.changed(deed.feed);
+      else if (deed.type === 'renew') this.#parts.renew(deed.counter);
+      else this.#parts.log.warn({ feed: deed.feed, what: deed.what }, 'refused what was replicated');
+    }
+    this.#schedule();
+  }
+
+  /** Compares roster and heads with a member and brings both sides up to date; resolves when that is asked for. */
+  async exchange(peer: StackId): Promise<void> {
+    if (this.#exchanging.has(peer)) return;
+    this.#exchanging.add(peer);
+    try {
+      const { replica, membership } = this.#parts;
+      const ask = toBytes({ roster: membership.roster.digest, heads: replica.digest() });
+      const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, ask), maxMessageBytes);
+      if (!answer) throw new Error('the answer cannot be read');
+      if (answer.statements) await this.#exchangeRoster(peer, answer.statements);
+      if (!answer.heads) return;
+      this.do(replica.heads(answer.heads, peer));
+      const offer = replica.newsFor(answer.heads).slice(0, 4_000);
+      if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
+    } catch (error) {
+      this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
+    } finally {
+      this.#exchanging.delete(peer);
+    }
+  }
+
+  async #exchangeRoster(peer: StackId, theirs: readonly string[]): Promise<void> {
+    const { membership } = this.#parts;
+    const at = new Set(theirs);
+    const lacking = membership.statements.filter(({ id }) => !at.has(id));
+    const give = fit(lacking, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
+    for (let round = 0; round < maxRounds; round += 1) {
+      const known = new Set(membership.statements.map(({ id }) => id));
+      const want = theirs.filter((id) => !known.has(id)).slice(0, 2_000);
+      if (want.length === 0 && (round > 0 || give.length === 0)) return;
+      const request = toBytes({ want, give: round === 0 ? give : [] });
+      const answer = fromBytes(rosterAnswer, await this.#ask(peer, rosterProtocol, request), maxMessageBytes);
+      if (!answer || this.#state(answer.statements) === 0) return;
+    }
+  }
+
+  #state(statements: readonly Uint8Array[]): number {
+    const fresh = this.#parts.membership.add(statements);
+    if (fresh.length > 0) this.#parts.stated(fresh);
+    return fresh.length;
+  }
+
+  #queuePull(feed: string, from: StackId): void {
+    this.#waiting.push(async () => {
+      try {
+        await this.#pull(feed, from);
+      } catch (error) {
+        this.#parts.log.debug({ feed, from, error }, 'pull failed');
+      } finally {
+        this.#pulls -= 1;
+        this.do(this.#parts.replica.pulled(feed));
+        this.#nextPull();
+      }
+    });
+    this.#nextPull();
+  }
+
+  #nextPull(): void {
+    if (this.#pulls >= maxPulls || this.#parts.signal.aborted) return;
+    const next = this.#waiting.shift();
+    if (!next) return;
+    this.#pulls += 1;
+    void next();
+  }
+
+  /** Fetches what is missing: deltas where the other side kept them, else a snapshot and the deltas since it began. */
+  async #pull(feed: string, from: StackId): Promise<void> {
+    const { feeds, replica } = this.#parts;
+    let have = feeds.position(feed) ?? null;
+    for (let round = 0; round < maxRounds; round += 1) {
+      const answer = await this.#askFeed(from, { feed, have, after: null });
+      if ('none' in answer) return;
+      if ('head' in answer) {
+        this.do(await this.#pullSnapshot(feed, from, answer));
+        return;
+      }
+      const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
+      this.do(deeds.filter(({ type }) => type !== 'pull'));
+      if (answer.deltas.length === 0) return;
+      // Deltas that don't lead on from here belong to another history: the snapshot tells.
+      have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
+    }
+  }
+
+  /** Pages may come from several states of the feed; the deltas from the first page's head on even them out. */
+  async #pullSnapshot(feed: string, from: StackId, first: SnapshotPage): Promise<readonly Deed[]> {
+    const { feeds, replica, membership } = this.#parts;
+    const mesh = membership.roster.mesh;
+    const head = verifyHead(...first.head, mesh);
+    if (typeof head === 'string' || head.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
+    const records = new Map<string, Change>();
+    let page = first;
+    for (let count = 0; ; count += 1) {
+      for (const [kind, name, body] of page.records) records.set(`${kind}\n${name}`, { kind, name, body });
+      if (!page.next || count >= maxPages) break;
+      const answer = await this.#askFeed(from, { feed, have: null, after: page.next });
+      if (!('head' in answer)) return [];
+      page = answer;
+    }
+    const last = verifyHead(...page.head, mesh);
+    if (typeof last === 'string' || last.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
+    if (last.head.sequence !== head.head.sequence || last.head.epoch.counter !== head.head.epoch.counter) {
+      return this.#evenOut(feed, from, head, records);
+    }
+    return replica
+      .applied(feeds.replace(last, [...records.values()]), feed, from)
+      .filter(({ type }) => type !== 'pull');
+  }
+
+  async #evenOut(
+    feed: string,
+    from: StackId,
+    head: VerifiedHead,
+    records: Map<string, Change>,
+  ): Promise<readonly Deed[]> {
+    const { feeds, replica, membership } = this.#parts;
+    const have: Position = { feed, epoch: head.head.epoch, sequence: head.head.sequence, hash: head.hash };
+    const answer = await this.#askFeed(from, { feed, have, after: null });
+    if (!('deltas' in answer)) return [];
+    let last: VerifiedHead = head;
+    for (const wire of answer.deltas) {
+      const delta = verifyDelta(wire, membership.roster.mesh);
+      if (typeof delta === 'string' || delta.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
+      for (const change of delta.changes) {
+        const key = `${change.kind}\n${change.name}`;
+        if (change.body) records.set(key, change);
+        else records.delete(key);
+      }
+      last = delta;
+    }
+    return replica
+      .applied(feeds.replace(last, [...records.values()]), feed, from)
+      .filter(({ type }) => type !== 'pull');
+  }
+
+  async #askFeed(from: StackId, request: z.infer<typeof feedRequest>): Promise<z.infer<typeof feedAnswer>> {
+    const answer = await this.#ask(from, feedProtocol, toBytes(request));
+    return fromBytes(feedAnswer, answer, maxMessageBytes) ?? { none: true };
+  }
+
+  #ask(peer: StackId, protocol: string, request: Uint8Array): Promise<Uint8Array> {
+    const signal = AbortSignal.any([this.#parts.signal, AbortSignal.timeout(exchangeTimeoutMs)]);
+    return this.#parts.network.request(peer, protocol, request, { signal, maxResponseBytes: maxMessageBytes });
+  }
+
+  #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
+    const { replica, membership } = this.#parts;
+    const read = fromBytes(headsRequest, request, maxMessageBytes);
+    if (!read) throw new Error('the request cannot be read');
+    if (read.offer) this.do(replica.heads(read.offer, from));
+    const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
+    const sameHeads = read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
+    return toBytes({
+      statements: sameRoster ? null : membership.statements.map(({ id }) => id),
+      heads: sameHeads ? null : replica.positions().slice(0, 4_000),
+    });
+  }
+
+  #answerRoster(request: Uint8Array): Uint8Array {
+    const read = fromBytes(rosterRequest, request, maxMessageBytes);
+    if (!read) throw new Error('the request cannot be read');
+    this.#state(read.give);
+    const want = new Set(read.want);
+    const found = this.#parts.membership.statements.filter(({ id }) => want.has(id));
+    return toBytes({ statements: fit(found, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire) });
+  }
+
+  #answerFeed(request: Uint8Array): Uint8Array {
+    const { feeds, membership } = this.#parts;
+    const read = fromBytes(feedRequest, request, maxMessageBytes);
+    if (!read) throw new Error('the request cannot be read');
+    if (!membership.valid(read.feed)) return toBytes({ none: true });
+    const deltas = read.have && feeds.deltasAfter(read.have, maxPulledBytes);
+    if (deltas) return toBytes({ deltas });
+    const page = feeds.page(read.feed, read.after ?? new Uint8Array());
+    if (!page) return toBytes({ none: true });
+    const records = page.records.map(({ kind, name, body }) => [kind, name, body]);
+    return toBytes({ head: page.head, records, next: page.next ?? null });
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const { signal, replica, now } = this.#parts;
+    if (signal.aborted) return;
+    this.#timer = setTimeout(() => this.do(replica.tick(now())), Math.max(0, replica.wakeAt() - now()));
+  }
+}
+
+type SnapshotPage = Extract<z.infer<typeof feedAnswer>, { next: unknown }>;
+
+function topicOf(mesh: string): string {
+  return `/hermesh/feeds/1.0.0/${mesh}`;
+}

@@ -1,0 +1,85 @@
+// The persistent Merkle trie over a feed's live records: one root for one set, whatever order it came in.
+import { sameBytes, sha256 } from './wire.ts';
+
+/** A trie of 32-byte keys to 32-byte values; undefined is the empty one. Tries share what they have in common. */
+export type Trie = Leaf | Branch | undefined;
+
+interface Leaf {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  hash: Uint8Array | undefined;
+}
+
+interface Branch {
+  /** Sixteen places, by the next four bits of the key; at least two keys are below. */
+  readonly children: readonly Trie[];
+  hash: Uint8Array | undefined;
+}
+
+/** The root of the empty trie. */
+export const emptyRoot: Uint8Array = new Uint8Array(32);
+
+/** The root, 32 bytes; hashes are computed once a node. Leaf and branch are told apart by a prefix (RFC 6962, 2.1). */
+export function rootOf(trie: Trie): Uint8Array {
+  if (!trie) return emptyRoot;
+  trie.hash ??= 'key' in trie ? sha256(leafPrefix, trie.key, trie.value) : hashBranch(trie);
+  return trie.hash;
+}
+
+/** The trie in which the key has the value; O(log n), the one given stays as it is. */
+export function put(trie: Trie, key: Uint8Array, value: Uint8Array): Trie {
+  return putAt(trie, { key, value, hash: undefined }, 0);
+}
+
+/** The trie without the key; the same one where it isn't in it. */
+export function remove(trie: Trie, key: Uint8Array): Trie {
+  return removeAt(trie, key, 0);
+}
+
+/** The value of the key, where it is in it. */
+export function find(trie: Trie, key: Uint8Array): Uint8Array | undefined {
+  let node = trie;
+  for (let depth = 0; node && !('key' in node); depth += 1) node = node.children[nibble(key, depth)];
+  return node && sameBytes(node.key, key) ? node.value : undefined;
+}
+
+const leafPrefix = Uint8Array.of(0);
+const branchPrefix = Uint8Array.of(1);
+
+function hashBranch(branch: Branch): Uint8Array {
+  return sha256(branchPrefix, ...branch.children.map((child) => rootOf(child)));
+}
+
+function putAt(trie: Trie, leaf: Leaf, depth: number): Leaf | Branch {
+  if (!trie) return leaf;
+  if ('key' in trie) {
+    if (sameBytes(trie.key, leaf.key)) return leaf;
+    return putAt(withChild(undefined, nibble(trie.key, depth), trie), leaf, depth);
+  }
+  const place = nibble(leaf.key, depth);
+  return withChild(trie, place, putAt(trie.children[place], leaf, depth + 1));
+}
+
+function removeAt(trie: Trie, key: Uint8Array, depth: number): Trie {
+  if (!trie) return trie;
+  if ('key' in trie) return sameBytes(trie.key, key) ? undefined : trie;
+  const place = nibble(key, depth);
+  const old = trie.children[place];
+  const kept = removeAt(old, key, depth + 1);
+  if (kept === old) return trie;
+  const left = trie.children.filter((child, at) => (at === place ? kept : child) !== undefined);
+  const only = left.length === 1 ? (kept ?? left[0]) : undefined;
+  // A branch over one leaf becomes that leaf, so that the shape tells nothing about what was removed.
+  return only && 'key' in only ? only : withChild(trie, place, kept);
+}
+
+function withChild(branch: Branch | undefined, place: number, child: Trie): Branch {
+  const children = branch ? [...branch.children] : new Array<Trie>(16).fill(undefined);
+  children[place] = child;
+  return { children, hash: undefined };
+}
+
+function nibble(key: Uint8Array, depth: number): number {
+  const byte = key[depth >> 1] ?? 0;
+  return depth % 2 === 0 ? byte >> 4 : byte & 15;
+}

@@ -1,0 +1,73 @@
+// How values become bytes here: deterministic CBOR (RFC 8949), read strictly and never beyond a bound.
+import { createHash } from 'node:crypto';
+import { decode, encode, rfc8949EncodeOptions } from 'cborg';
+import { z } from 'zod';
+
+/** The same value gives the same bytes everywhere; keys whose value is undefined are left out. */
+export function toBytes(value: unknown): Uint8Array {
+  return encode(value, { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true });
+}
+
+/** The value that the bytes hold in the shape of the schema, or undefined where size, form or shape is wrong. */
+export function fromBytes<Schema extends z.ZodType>(
+  schema: Schema,
+  bytes: Uint8Array,
+  maxBytes: number,
+): z.output<Schema> | undefined {
+  if (bytes.byteLength > maxBytes) return undefined;
+  const value = readValue(bytes);
+  const parsed = value === undefined ? undefined : schema.safeParse(value);
+  return parsed?.success ? parsed.data : undefined;
+}
+
+/** The value without a shape, or undefined where the bytes aren't strict CBOR. */
+export function readValue(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes, {
+      strict: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowNaN: false,
+      allowInfinity: false,
+      rejectDuplicateMapKeys: true,
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The schema of bytes: of exactly that length, or of at most `maxBytes`. */
+export function bytesSchema(length: number | { readonly maxBytes: number }): z.ZodType<Uint8Array> {
+  return z.custom<Uint8Array>(
+    (value) =>
+      value instanceof Uint8Array &&
+      (typeof length === 'number' ? value.byteLength === length : value.byteLength <= length.maxBytes),
+  );
+}
+
+/** SHA-256 of the parts in their order, 32 bytes. */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+}
+
+/** Whether both hold the same bytes; for public values, as it isn't of constant time. */
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+/** Lower-case hexadecimal digits. */
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/** The first items whose bytes fit together. */
+export function fit<Item>(all: readonly Item[], maxBytes: number, bytesOf: (item: Item) => Uint8Array): Item[] {
+  let size = 0;
+  const end = all.findIndex((item) => {
+    size += bytesOf(item).byteLength;
+    return size > maxBytes;
+  });
+  return end < 0 ? [...all] : all.slice(0, end);
+}
