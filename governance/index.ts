@@ -9,4 +9,4 @@ export type { Principal, Role } from './principal.ts';
 export { principalName } from './principal.ts';
 export { migrations } from './store.ts';
 export type { Request, Verdict } from './verdict.ts';
-export { decide } from './verdict.ts';
+export { decide, mayStand } from './verdict.ts';

@@ -19,6 +19,18 @@ export interface Request {
   readonly remote: boolean;
 }
 
+/**
+ * Whether a record of that owner may stand; a string is why not. Until there are policies this is one plain rule: a viewer
+ * tells of itself and of its CIs, and of nothing that it would have had to do.
+ */
+export function mayStand(
+  record: { readonly kind: string },
+  owner: { readonly role: Role },
+): string | undefined {
+  const tells = record.kind === 'stack' || record.kind === 'ci';
+  return owner.role === 'viewer' && !tells ? `a viewer may not publish a "${record.kind}"` : undefined;
+}
+
 const rank: Record<Role, number> = { viewer: 0, member: 1, admin: 2 };
 
 /** Pure: the same request gets the same verdict on every stack. */

@@ -5,6 +5,7 @@ export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from '
 export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';
 export { mediaTypes } from './image.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
+export { didYouMean } from './near.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
 export type { Manifest, ManifestContainer, Platform } from './schema.ts';

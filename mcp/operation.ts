@@ -27,6 +27,8 @@ export interface Call<Caller> {
 export interface CommandForm {
   /** Such as `stacks` or `mesh root export`; without the program's name. */
   readonly words: string;
+  /** The program that has it; `hermesh` where it is left out. */
+  readonly program?: 'hermesh' | 'aish';
   readonly positional: readonly string[];
   /** Of the positional words, the last may take the rest of the line. */
   readonly rest?: boolean;

@@ -1,0 +1,8 @@
+// The door of the CIs that a stack answers for.
+export type { CiAnswer } from './answer.ts';
+export { answerSchema } from './answer.ts';
+export type { Asking, CallRemote, Cis } from './cis.ts';
+export { makeCis } from './cis.ts';
+export { keepContainerRecords } from './container-records.ts';
+export type { LocalCis, Registering, Registration } from './registrations.ts';
+export { openLocalCis } from './registrations.ts';

@@ -1,0 +1,2 @@
+// The door of the command line of hermesh.
+export { main, makeProgram } from './program.ts';

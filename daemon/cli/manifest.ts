@@ -1,0 +1,85 @@
+// `hermesh manifest …`: what can be said of a manifest without a daemon.
+
+import path from 'node:path';
+import type { Command } from 'commander';
+import { homeOf } from '../config.ts';
+import { writeWhole } from '../home.ts';
+import type { CommonOptions } from './operation-commands.ts';
+import { openOutput } from './output.ts';
+
+export function addManifest(program: Command, signal: AbortSignal): void {
+  const manifest = program
+    .command('manifest')
+    .description('Checks, locks and describes manifests. No daemon is needed.');
+  const output = () => {
+    const { json = false, quiet = false } = program.opts<CommonOptions>();
+    return openOutput({ json, quiet });
+  };
+
+  manifest
+    .command('check')
+    .argument('<file>', 'the manifest')
+    .description('Says whether a manifest is right, and every place where it is not.')
+    .addHelpText('after', '\nExample:\n  hermesh manifest check examples/shop/manifest.json')
+    .action(async (file: string) => {
+      const { loadManifest } = await import('#daemon/deploy');
+      const loaded = await loadManifest(path.resolve(file));
+      const containers = Object.keys(loaded.manifest.containers);
+      output().result(
+        { manifestDigest: loaded.digest, containers },
+        () => `${file} is right: ${containers.join(', ')}`,
+      );
+    });
+
+  manifest
+    .command('digest')
+    .argument('<file>', 'the manifest')
+    .description('Prints the digest of a manifest: SHA-256 of its canonical JSON, defaults written out.')
+    .addHelpText('after', '\nExample:\n  hermesh manifest digest examples/shop/manifest.json')
+    .action(async (file: string) => {
+      const { loadManifest } = await import('#daemon/deploy');
+      const { digest } = await loadManifest(path.resolve(file));
+      output().result({ manifestDigest: digest }, () => digest);
+    });
+
+  manifest
+    .command('lock')
+    .argument('<file>', 'the manifest')
+    .option('--refresh', 'ask the mirror for what is new, instead of keeping what was asked within the hour')
+    .description('Writes manifest.lock.json: the exact versions and hashes of the packages that the manifest names.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
+    )
+    .action(async (file: string, { refresh }: { refresh?: boolean }) => {
+      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }] = await Promise.all([
+        import('#daemon/deploy'),
+        import('#manifests'),
+        import('../apt.ts'),
+      ]);
+      const out = output();
+      const loaded = await loadManifest(path.resolve(file));
+      const directory = path.join(homeOf(program.opts<CommonOptions>().home), 'apt');
+      const packages = openAptPackageSource({ directory, refresh: refresh ?? false });
+      const lock = await lockManifest(loaded.manifest, packages, {
+        signal,
+        report: (progress) => out.progress(progress),
+      });
+      const target = lockFileOf(loaded.file);
+      writeWhole(target, formatLock(lock), 0o644);
+      const count = new Set(
+        Object.values(lock.containers).flatMap((one) => one.packages.map((locked) => locked.sha256)),
+      ).size;
+      out.result({ file: target, packages: count }, () => `Wrote ${target}: ${count} packages`);
+    });
+
+  manifest
+    .command('schema')
+    .description('Prints the JSON Schema of manifest.json.')
+    .addHelpText('after', '\nExample:\n  hermesh manifest schema > manifest.schema.json')
+    .action(async () => {
+      const { manifestJsonSchema } = await import('#manifests');
+      const schema = manifestJsonSchema();
+      output().result(schema, () => JSON.stringify(schema, null, 2));
+    });
+}

@@ -1,0 +1,108 @@
+// Commands made from the list of operations: words, positional arguments, and an option for every other key of the input.
+import path from 'node:path';
+import { Command, Option } from 'commander';
+import { z } from 'zod';
+import { openClient } from '#daemon/client';
+import type { DaemonOperation } from '#daemon/operations';
+import { homeOf } from '../config.ts';
+import { openOutput } from './output.ts';
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly home?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+interface Property {
+  readonly type?: string;
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+}
+
+/** Adds one command for each operation that `hermesh` has words for. */
+export function addOperationCommands(
+  program: Command,
+  operations: readonly DaemonOperation[],
+  signal: AbortSignal,
+): void {
+  for (const operation of operations) {
+    if (operation.command && (operation.command.program ?? 'hermesh') === 'hermesh') {
+      program.addCommand(commandOf(operation, program, signal));
+    }
+  }
+}
+
+function commandOf(operation: DaemonOperation, program: Command, signal: AbortSignal): Command {
+  const form = operation.command;
+  if (!form) throw new TypeError(`Operation "${operation.name}" has no command`);
+  const schema = z.toJSONSchema(operation.input, { io: 'input', unrepresentable: 'any' }) as {
+    readonly properties?: Readonly<Record<string, Property>>;
+    readonly required?: readonly string[];
+  };
+  const properties = schema.properties ?? {};
+  const command = new Command(form.words).description(operation.sentence);
+  for (const key of form.positional) {
+    const isRequired = schema.required?.includes(key) ?? false;
+    command.argument(isRequired ? `<${key}>` : `[${key}]`, properties[key]?.description ?? '');
+  }
+  for (const [key, property] of Object.entries(properties)) {
+    if (!form.positional.includes(key)) command.addOption(optionOf(key, property));
+  }
+  command.addHelpText('after', `\nExamples:\n${form.examples.map((example) => `  ${example}`).join('\n')}`);
+  return command.action(async (...given: unknown[]) => {
+    const options = command.opts<Record<string, unknown>>();
+    const positional = Object.fromEntries(form.positional.map((key, index) => [key, given[index]]));
+    const input = Object.fromEntries(
+      Object.entries({ ...options, ...positional })
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]) => [key, form.paths?.includes(key) ? path.resolve(String(value)) : value]),
+    );
+    await carryOut(operation, input, program.opts<CommonOptions>(), signal);
+  });
+}
+
+function optionOf(key: string, property: Property): Option {
+  const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const option = new Option(
+    property.type === 'boolean' ? flag : `${flag} <${key.toLowerCase()}>`,
+    property.description ?? '',
+  );
+  // Commander reads `--no-x` as the negation of `x`; the key of the input is `noX`.
+  if (flag.startsWith('--no-')) option.attributeName = () => key;
+  if (property.enum) option.choices([...property.enum]);
+  return option;
+}
+
+async function carryOut(
+  operation: DaemonOperation,
+  input: Record<string, unknown>,
+  common: CommonOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const output = openOutput({ json: common.json ?? false, quiet: common.quiet ?? false });
+  const client = openClient({ home: homeOf(common.home) });
+  const rest = { ...input };
+  const place = operation.http.path.replace(/:([a-zA-Z]+)/g, (_, key: string) => {
+    const value = encodeURIComponent(String(rest[key]));
+    delete rest[key];
+    return value;
+  });
+  const isPost = operation.http.method === 'POST';
+  const query = new URLSearchParams(Object.entries(rest).map(([key, value]) => [key, String(value)])).toString();
+  try {
+    const result = await client.call(
+      operation.http.method,
+      isPost || query === '' ? place : `${place}?${query}`,
+      isPost ? rest : undefined,
+      {
+        signal,
+        onProgress: (progress) => output.progress(progress),
+      },
+    );
+    output.result(result, () => operation.text(result));
+  } finally {
+    output.endProgress();
+  }
+}

@@ -1,0 +1,25 @@
+// What operations are given: the parts of a running stack, and the one way to record a deed.
+import type { Logger } from 'pino';
+import type { Cis } from '#daemon/cis';
+import type { EngineLink, Images, Runs } from '#daemon/deploy';
+import type { Registry } from '#registry';
+import type { Config } from './config.ts';
+import type { Do } from './deed.ts';
+
+export interface Context {
+  readonly config: Config;
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly registry: Registry;
+  readonly engine: EngineLink;
+  readonly cis: Cis;
+  readonly images: Images;
+  readonly runs: Runs;
+  readonly log: Logger;
+  /** Where the daemon listens, for people and programs. */
+  readonly links: { readonly http: string; readonly socket: string };
+  /** Where other stacks can dial this one. */
+  addresses(): readonly string[];
+  transaction<T>(change: () => T): T;
+  readonly deed: Do;
+}

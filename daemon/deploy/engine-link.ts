@@ -1,0 +1,85 @@
+// The one engine of a stack: found, claimed so that no other stack takes it, and watched for being there.
+import type { Logger } from 'pino';
+import type { Engine, EngineInfo } from '#container-ci';
+import { findEngine } from '#container-ci/docker';
+import type { Config } from '../config.ts';
+import { DaemonError } from '../errors.ts';
+
+export type EngineState =
+  | { readonly state: 'none'; readonly reason: string }
+  | { readonly state: 'connected'; readonly info: EngineInfo };
+
+export interface EngineLink extends AsyncDisposable {
+  readonly state: EngineState;
+  /** Throws `no-engine` with how to get one. */
+  require(): Engine;
+  readonly engine: Engine | undefined;
+}
+
+/**
+ * Finds the engine that the configuration names and claims it. Throws `no-engine` where it was asked for by name and
+ * isn't there, and `engine-owned` where another stack has claimed it.
+ */
+export async function openEngineLink(
+  config: Pick<Config, 'engine' | 'engineSockets'>,
+  stack: string,
+  log: Logger,
+  { signal }: { signal: AbortSignal },
+): Promise<EngineLink> {
+  if (config.engine === 'none') return withoutEngine('started with --engine none');
+  const engine = await find(config, signal);
+  if (!engine) return withoutEngine('no engine was found on this host');
+  try {
+    const owner = await engine.owner({ signal });
+    if (owner !== undefined && owner !== stack) throw ownedBy(owner);
+    if (owner === undefined) await engine.claim(stack, { signal });
+    const info = await engine.info({ signal });
+    log.info({ engine: info.id, kind: info.kind, version: info.version }, 'engine connected');
+    return {
+      state: { state: 'connected', info },
+      engine,
+      require: () => engine,
+      [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What `auto` doesn't find is no fault: a stack without an engine still builds, replicates and answers. */
+async function find(
+  config: Pick<Config, 'engine' | 'engineSockets'>,
+  signal: AbortSignal,
+): Promise<Engine | undefined> {
+  const sockets =
+    config.engine === 'auto'
+      ? [...config.engineSockets.docker, ...config.engineSockets.podman]
+      : config.engineSockets[config.engine === 'podman' ? 'podman' : 'docker'];
+  const engine = await findEngine(sockets, { signal });
+  if (!engine && config.engine !== 'auto') {
+    throw new DaemonError('no-engine', `Cannot reach ${config.engine}: nothing answers at ${sockets.join(' or ')}`, {
+      mend: 'start the engine, set DOCKER_HOST=unix://PATH, or start without one by --engine none',
+    });
+  }
+  return engine;
+}
+
+function withoutEngine(reason: string): EngineLink {
+  return {
+    state: { state: 'none', reason },
+    engine: undefined,
+    require() {
+      throw new DaemonError('no-engine', `Cannot run containers on this stack: ${reason}`, {
+        mend: 'start the stack on a host with Docker or Podman (hermesh up --engine auto)',
+      });
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+function ownedBy(owner: string): DaemonError {
+  return new DaemonError('engine-owned', `Cannot take this engine: stack "${owner}" owns it`, {
+    mend: 'start with --engine none; or, if that stack is gone for good: docker volume rm hermesh-owner',
+  });
+}

@@ -1,0 +1,119 @@
+// From a manifest on disk to images in this stack's store, with the records that tell the mesh of them.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { BlobStore, Build, Digest, Lock, Manifest, PackageSource } from '#manifests';
+import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
+import { DaemonError } from '../errors.ts';
+import type { BuildRecord, ManifestRecord } from '../kinds.ts';
+
+/** What long work needs beside its input. */
+export interface Work {
+  readonly report: (progress: { readonly message: string; readonly fraction?: number }) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface LoadedManifest {
+  readonly file: string;
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly digest: Digest;
+}
+
+export interface BuiltManifest extends LoadedManifest {
+  readonly lock: Lock | undefined;
+  readonly build: Build;
+}
+
+export interface Images {
+  readonly blobs: BlobStore;
+  build(file: string, options: { readonly useCache: boolean }, work: Work): Promise<BuiltManifest>;
+  /** A manifest that was built here before, by its digest. */
+  manifest(digest: string): Promise<Manifest | undefined>;
+}
+
+/** As large as a manifest may be, with its defaults written out. */
+const maxManifestBytes = 2 * 1024 * 1024;
+
+export interface RecordChange {
+  readonly kind: string;
+  readonly name: string;
+  readonly body: unknown;
+}
+
+/** Reads and checks a manifest; throws ManifestError with every problem in it. */
+export async function loadManifest(file: string): Promise<LoadedManifest> {
+  const manifest = parseManifest(await readText(file, 'write one, or name another file'), { file });
+  return { file, directory: path.dirname(file), manifest, digest: manifestDigest(manifest) };
+}
+
+/** `manifest.lock.json` beside `manifest.json`; another manifest's lock bears its name. */
+export function lockFileOf(manifestFile: string): string {
+  return manifestFile.replace(/\.json$/, '') + '.lock.json';
+}
+
+/** Undefined where there is none, which is enough for a manifest without Debian packages. */
+export async function loadLock(manifestFile: string): Promise<Lock | undefined> {
+  const file = lockFileOf(manifestFile);
+  return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
+}
+
+export function openImages(blobs: BlobStore, packages: PackageSource): Images {
+  return {
+    blobs,
+    async build(file, { useCache }, { report, signal }) {
+      const loaded = await loadManifest(file);
+      const lock = await loadLock(file);
+      const build = await buildImages({ ...loaded, lock, blobs, packages, report, signal, useCache });
+      const canonical = Buffer.from(canonicalJson(loaded.manifest));
+      await blobs.write([canonical], { expected: loaded.digest, maxBytes: maxManifestBytes, signal });
+      return { ...loaded, lock, build };
+    },
+    async manifest(digest) {
+      if (!isDigest(digest) || !(await blobs.has(digest))) return undefined;
+      const bytes = await blobs.bytes(digest, { maxBytes: maxManifestBytes });
+      return parseManifest(Buffer.from(bytes).toString('utf8'), { file: digest });
+    },
+  };
+}
+
+/** The records of a build: one of the manifest, one of each image. */
+export function recordsOf({ manifest, digest, build }: BuiltManifest): readonly RecordChange[] {
+  const body: ManifestRecord = {
+    digest,
+    project: manifest.project.name,
+    containers: Object.keys(manifest.containers).sort(),
+    sizeBytes: Buffer.byteLength(canonicalJson(manifest)),
+  };
+  return [
+    { kind: 'manifest', name: digest, body },
+    ...build.images.map((image): RecordChange => {
+      const record: BuildRecord = {
+        project: manifest.project.name,
+        container: image.container,
+        manifestDigest: digest,
+        buildKey: image.buildKey,
+        platform: manifest.packaging.platforms[0] ?? 'linux/amd64',
+        digest: image.digest,
+        configDigest: image.configDigest,
+        sizeBytes: image.sizeBytes,
+      };
+      return { kind: 'build', name: image.buildKey, body: record };
+    }),
+  ];
+}
+
+async function readText(file: string, mend: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new DaemonError(
+      'not-found',
+      `Cannot read "${file}": ${(cause as NodeJS.ErrnoException).code ?? 'it cannot be opened'}`,
+      {
+        cause,
+        mend,
+      },
+    );
+  }
+}

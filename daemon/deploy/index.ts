@@ -1,0 +1,11 @@
+// The door of building and running on this stack.
+export type { EngineLink, EngineState } from './engine-link.ts';
+export { openEngineLink } from './engine-link.ts';
+export type { BuiltManifest, Images, LoadedManifest } from './images.ts';
+export { loadLock, loadManifest, lockFileOf, openImages } from './images.ts';
+export { makeIntents } from './intents.ts';
+export { lazyPackageSource } from './packages.ts';
+export type { PullAccess } from './pull-access.ts';
+export { makePullAccess } from './pull-access.ts';
+export type { Runs } from './runs.ts';
+export { makeRuns } from './runs.ts';

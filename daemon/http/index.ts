@@ -1,0 +1,3 @@
+// The door of the daemon's HTTP.
+export type { Http } from './listen.ts';
+export { openHttp } from './listen.ts';

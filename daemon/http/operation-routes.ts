@@ -1,0 +1,63 @@
+// The operations as routes: input from path, query and body, output as JSON, and progress as lines where it is asked for.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { DaemonOperation, Invoke } from '#daemon/operations';
+import { problemOf } from '../problem.ts';
+import type { Authenticate } from './authenticate.ts';
+import { makeOpenApi } from './openapi.ts';
+
+interface Parts {
+  readonly operations: readonly DaemonOperation[];
+  readonly invoke: Invoke;
+  readonly authenticate: Authenticate;
+  readonly version: string;
+}
+
+export function addOperationRoutes(app: FastifyInstance, { operations, invoke, authenticate, version }: Parts): void {
+  let document: object | undefined;
+  app.get('/api/openapi.json', (request) => {
+    authenticate.principal(request.raw);
+    document ??= makeOpenApi(operations, version);
+    return document;
+  });
+  for (const operation of operations) {
+    app.route({
+      method: operation.http.method,
+      url: operation.http.path,
+      async handler(request, reply) {
+        const principal = authenticate.principal(request.raw);
+        const closed = new AbortController();
+        reply.raw.once('close', () => closed.abort());
+        const input = inputOf(request);
+        if (!request.headers.accept?.includes('application/x-ndjson')) {
+          return invoke(operation.name, input, { principal, report: () => undefined, signal: closed.signal });
+        }
+        await inLines(reply, (report) => invoke(operation.name, input, { principal, report, signal: closed.signal }));
+        return reply;
+      },
+    });
+  }
+}
+
+/** Path over body over query: what names the thing can't be overridden by what is said about it. */
+function inputOf(request: FastifyRequest): Record<string, unknown> {
+  const body = typeof request.body === 'object' && request.body !== null ? request.body : {};
+  return { ...(request.query as object), ...body, ...(request.params as object) };
+}
+
+/** One JSON value a line: progress as it comes, then the result or the error. The status is sent before the outcome is known. */
+async function inLines(
+  reply: FastifyReply,
+  work: (report: (progress: object) => void) => Promise<unknown>,
+): Promise<void> {
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+  const line = (value: object): void => void (raw.writableEnded || raw.write(`${JSON.stringify(value)}\n`));
+  try {
+    line({ result: await work((progress) => line({ progress })) });
+  } catch (error) {
+    const { status: _status, ...problem } = problemOf(error);
+    line({ error: problem });
+  }
+  raw.end();
+}

@@ -1,0 +1,72 @@
+// The kinds of record that this stack writes beside its own `stack` record: CIs, manifests, builds and what runs.
+import { z } from 'zod';
+import { defineKind } from '#registry';
+
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+const short = z.string().max(256);
+
+/** How a CI is doing; `stopped` is a container that exists and doesn't run, `stale` a local CI whose heartbeat is late. */
+const ciHealth = z.enum(['healthy', 'unhealthy', 'starting', 'stopped', 'stale', 'unknown']);
+
+const ciSchema = z.object({
+  name: short,
+  /** `container`, `tekton` (a stack itself), or what a local CI said of itself. */
+  type: short,
+  description: short.optional(),
+  endpoint: short.optional(),
+  messageFormat: short.optional(),
+  capabilities: z.array(short).max(50),
+  health: ciHealth,
+  services: z.array(z.object({ name: short, port: z.int().optional(), confidence: z.number() })).max(20),
+  container: z
+    .object({
+      id: short,
+      name: short,
+      image: short,
+      project: short.optional(),
+      manifestDigest: short.optional(),
+      role: short.optional(),
+    })
+    .optional(),
+  /** It registered without proving who it is (`--hermes open`). */
+  unauthenticated: z.boolean().optional(),
+});
+export type CiRecord = z.infer<typeof ciSchema>;
+
+const manifestRecordSchema = z.object({
+  digest,
+  project: short,
+  containers: z.array(short).max(500),
+  sizeBytes: z.int(),
+});
+export type ManifestRecord = z.infer<typeof manifestRecordSchema>;
+
+const buildSchema = z.object({
+  project: short,
+  container: short,
+  manifestDigest: digest,
+  buildKey: digest,
+  platform: short,
+  digest,
+  configDigest: digest,
+  sizeBytes: z.int(),
+});
+export type BuildRecord = z.infer<typeof buildSchema>;
+
+const runSchema = z.object({
+  project: short,
+  manifestDigest: digest,
+  containers: z.array(z.object({ name: short, container: short, id: short, digest })).max(500),
+});
+export type RunRecord = z.infer<typeof runSchema>;
+
+export const ciKind = defineKind({ name: 'ci', schema: ciSchema, maxBytes: 16_384, writer: 'any-member' });
+export const manifestKind = defineKind({
+  name: 'manifest',
+  schema: manifestRecordSchema,
+  maxBytes: 16_384,
+  writer: 'any-member',
+});
+export const buildKind = defineKind({ name: 'build', schema: buildSchema, maxBytes: 4_096, writer: 'any-member' });
+export const runKind = defineKind({ name: 'run', schema: runSchema, maxBytes: 16_384, writer: 'any-member' });
+export const daemonKinds = [ciKind, manifestKind, buildKind, runKind] as const;

@@ -1,0 +1,290 @@
+// One running stack: opens its parts in order, wires them, and closes them in reverse. A part that fails rolls back the others.
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { type HealthStatus, openObserver } from '#container-ci';
+import type { Cis } from '#daemon/cis';
+import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
+import { lazyPackageSource, makeIntents, makePullAccess, makeRuns, openEngineLink, openImages } from '#daemon/deploy';
+import { openHttp } from '#daemon/http';
+import { makeInvoke, operations } from '#daemon/operations';
+import { Audit, Events, mayStand, migrations as governanceMigrations } from '#governance';
+import { openBlobStore } from '#manifests';
+import type { Member, Network, Registry } from '#registry';
+import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } from '#registry';
+import type { Config } from './config.ts';
+import type { Context } from './context.ts';
+import type { Deed, OperationCall } from './deed.ts';
+import { openHome } from './home.ts';
+import { daemonKinds } from './kinds.ts';
+import { problemOf } from './problem.ts';
+import { callOperation, serveOperations } from './remote.ts';
+import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
+import { readVersion } from './version.ts';
+
+export interface Node extends AsyncDisposable {
+  readonly context: Context;
+  readonly token: string;
+}
+
+export interface NodeOptions {
+  readonly config: Config;
+  /** The token of an invite, where the stack is to join a mesh instead of founding one. */
+  readonly join?: string | undefined;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Opens the transport: libp2p, or a network in memory in tests. */
+  readonly openNetwork: (options: {
+    readonly identity: Awaited<ReturnType<typeof loadOrMakeIdentity>>;
+    readonly config: Config;
+    readonly log: Logger;
+  }) => Promise<Network>;
+  /** Told of a fault in the background that the daemon can't go on with. */
+  readonly onFault: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves once everything listens. Throws the fault of the first part that can't be opened, with nothing left open. */
+export async function openNode(options: NodeOptions): Promise<Node> {
+  const { config, log, now, random, onFault, signal } = options;
+  await using parts = new AsyncDisposableStack();
+  const stopping = new AbortController();
+  const room = (name: string): Logger => log.child({ room: name });
+
+  const home = parts.use(openHome(config.home));
+  const identity = await loadOrMakeIdentity(config.home);
+  const database = parts.use(
+    openDatabase(home.database, [
+      registryMigrations,
+      { floor: 'governance', migrations: governanceMigrations },
+      { floor: 'daemon', migrations: daemonMigrations },
+    ]),
+  );
+  bindHome(database, config.home, identity.stack);
+  const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
+  const audit = new Audit({ database, stack: identity.stack, now });
+
+  // The slow parts open side by side; each is closed in its turn.
+  const engineOpening = openEngineLink(config, identity.stack, room('engine'), { signal });
+  const networkOpening = options.openNetwork({ identity, config, log: room('libp2p') });
+  const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
+
+  const registry = parts.use(
+    await openRegistry({
+      database,
+      identity,
+      name: config.name,
+      network,
+      kinds: [...daemonKinds],
+      mayStand,
+      now,
+      random: randomBytes,
+      log: room('registry'),
+    }),
+  );
+
+  const images = openImages(blobs, lazyPackageSource(home.apt));
+  const observer = engine.engine
+    ? parts.use(
+        await openObserver({
+          engine: engine.engine,
+          intentOf: makeIntents(images, (error) => log.warn({ error }, 'a manifest could not be read')),
+          peerHealth: (ci) => healthOf(registry, ci),
+          now,
+          random,
+          log: room('container-ci'),
+        }),
+      )
+    : undefined;
+  const containers = observer && engine.engine ? { observer, engine: engine.engine } : undefined;
+
+  const local = parts.use(
+    openLocalCis({
+      rows: openRegistrations(database),
+      publish: (name, record) => registry.write([{ kind: 'ci', name, body: record }]),
+      transaction: (change) => database.transaction(change),
+      isTaken: (name) => name === config.name || (observer?.cis().some((view) => view.ci === name) ?? false),
+      now,
+      log: room('cis'),
+    }),
+  );
+
+  const startedAt = new Date(now());
+  const version = readVersion();
+  const cis: Cis = makeCis({
+    registry,
+    local,
+    containers,
+    facts: () => factsOf(registry, config.name, version, startedAt, describeEngine(engine.state)),
+    callRemote: (stack, operation, input, { principal, signal: until }) =>
+      callOperation(network, stack, { operation, input, principal }, until),
+    now,
+  });
+
+  const pullAccess = makePullAccess(now);
+  const deed = <T>(call: OperationCall, { type, subject, data }: Deed, change: () => T): T =>
+    database.transaction(() => {
+      const result = change();
+      events.append({ type: `io.hermesh.${type}`, subject, data: data ?? {} });
+      audit.append({ ...call.entry, outcome: 'done' });
+      return result;
+    });
+  let port = config.http.port;
+  const runs = makeRuns({
+    images,
+    engine,
+    registry,
+    pullAccess,
+    registryAddress: () => `127.0.0.1:${port}`,
+    deed,
+    now,
+  });
+
+  const links = { http: '', socket: home.socket };
+  const context: Context = {
+    config,
+    version,
+    startedAt,
+    registry,
+    engine,
+    cis,
+    images,
+    runs,
+    log,
+    links,
+    addresses: () => network.addresses(),
+    transaction: (change) => database.transaction(change),
+    deed,
+  };
+  const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
+  serveOperations(
+    network,
+    (stack) => registry.members().find((member: Member) => member.stack === stack)?.role,
+    (operation, input, principal, until) =>
+      invoke(operation, input, { principal, report: () => undefined, signal: until }),
+    problemOf,
+  );
+
+  if (options.join !== undefined && registry.members().length === 1) {
+    await registry.join(options.join, { signal });
+  }
+  database.transaction(() => {
+    registry.write([
+      { kind: 'stack', name: config.name, body: describeStack(config, version, network.addresses(), engine.state) },
+      { kind: 'ci', name: config.name, body: stackCi(config.name) },
+    ]);
+  });
+  if (observer) {
+    const keeping = keepContainerRecords(observer, registry, room('cis'), { signal: stopping.signal });
+    keeping.catch((error: unknown) => {
+      if (!stopping.signal.aborted) onFault(error);
+    });
+    parts.defer(() => keeping.catch(() => undefined));
+  }
+
+  let isReady = false;
+  const http = parts.use(
+    await openHttp({
+      host: config.http.host,
+      port: config.http.port,
+      socket: home.socket,
+      token: home.token,
+      stack: identity.stack,
+      version,
+      hermes: config.hermes,
+      operations,
+      invoke,
+      cis,
+      blobs,
+      pullAccess,
+      directory: registry.directory,
+      isReady: () => isReady,
+      now,
+      log: room('http'),
+    }),
+  );
+  port = http.port;
+  links.http = http.url;
+  parts.defer(() => {
+    isReady = false;
+    stopping.abort();
+  });
+  isReady = true;
+
+  const all = parts.move();
+  return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** Waits for all, keeps each that opened so that it is closed, and throws the first fault. */
+async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable, C>(
+  parts: AsyncDisposableStack,
+  first: Promise<A>,
+  second: Promise<B>,
+  third: Promise<C>,
+): Promise<readonly [A, B, C]> {
+  const [one, two, three] = await Promise.allSettled([first, second, third]);
+  if (one.status === 'fulfilled') parts.use(one.value);
+  if (two.status === 'fulfilled') parts.use(two.value);
+  if (one.status === 'rejected') throw one.reason;
+  if (two.status === 'rejected') throw two.reason;
+  if (three.status === 'rejected') throw three.reason;
+  return [one.value, two.value, three.value];
+}
+
+function describeStack(
+  config: Config,
+  version: string,
+  addresses: readonly string[],
+  engine: Context['engine']['state'],
+): object {
+  return {
+    name: config.name,
+    site: config.site,
+    ...(config.region === undefined ? {} : { region: config.region }),
+    labels: config.labels,
+    addresses: [...addresses],
+    version,
+    ...(engine.state === 'connected' ? { engine: { id: engine.info.id, kind: engine.info.kind } } : {}),
+  };
+}
+
+function stackCi(name: string): object {
+  return {
+    name,
+    type: 'tekton',
+    description: `the stack ${name}`,
+    capabilities: ['status'],
+    health: 'healthy',
+    services: [],
+  };
+}
+
+function describeEngine(engine: Context['engine']['state']): string {
+  return engine.state === 'connected' ? `${engine.info.kind} ${engine.info.version}` : `none (${engine.reason})`;
+}
+
+function factsOf(registry: Registry, name: string, version: string, startedAt: Date, engine: string) {
+  return {
+    name,
+    stack: registry.stack,
+    version,
+    startedAt,
+    engine,
+    members: registry
+      .members()
+      .map((member: Member) => ({ name: member.name, state: member.liveness.state, reason: member.liveness.why })),
+    cis: registry.directory
+      .list({ kind: 'ci', stack: registry.stack })
+      .filter((entry) => entry.name !== name)
+      .map((entry) => ({ name: entry.name, health: (entry.body as { health: string }).health })),
+  };
+}
+
+/** 32 random bits as a fraction, for jitter and the choice of peers. */
+function healthOf(registry: Registry, ci: string): HealthStatus | undefined {
+  return registry.directory.get<{ health: HealthStatus }>('ci', ci)?.body.health;
+}
+
+export function cryptoRandom(): number {
+  return randomBytes(4).readUInt32BE() / 2 ** 32;
+}

@@ -1,0 +1,136 @@
+// Operations that build, run and stop what a manifest says, and read what a container logged.
+import { z } from 'zod';
+import { declare } from './declare.ts';
+import { megabytes, table } from './table.ts';
+
+const file = z.string().min(1).max(4096).describe('path of the manifest on the host of the stack');
+
+const image = z.object({
+  container: z.string(),
+  buildKey: z.string(),
+  digest: z.string(),
+  configDigest: z.string(),
+  sizeBytes: z.int(),
+  cached: z.boolean(),
+});
+
+const container = z.object({
+  name: z.string(),
+  container: z.string(),
+  id: z.string(),
+  ci: z.string(),
+  outcome: z.enum(['started', 'kept', 'replaced']),
+  published: z.array(z.object({ port: z.int(), address: z.string() })),
+});
+
+export const build = declare({
+  name: 'build',
+  title: 'Build a manifest',
+  sentence:
+    'Builds the OCI images of a manifest and its lock; the same manifest gives the same digests on every stack.',
+  input: z.object({ file, noCache: z.boolean().default(false).describe('assemble everything anew') }),
+  output: z.object({ manifestDigest: z.string(), images: z.array(image), ms: z.int() }),
+  hints: 'change',
+  http: { method: 'POST', path: '/api/builds' },
+  command: {
+    words: 'build',
+    positional: ['file'],
+    paths: ['file'],
+    examples: ['hermesh build examples/shop/manifest.json'],
+  },
+  text: ({ manifestDigest, images, ms }) =>
+    [
+      `manifest ${manifestDigest}, ${ms} ms`,
+      table(
+        ['CONTAINER', 'IMAGE', 'SIZE', ''],
+        images.map((one) => [one.container, one.digest, megabytes(one.sizeBytes), one.cached ? 'cached' : 'built']),
+      ),
+    ].join('\n'),
+  async run(context, { file: path, noCache }, call) {
+    const started = performance.now();
+    const built = await context.runs.build(path, { useCache: !noCache }, call);
+    return { ...built.build, images: [...built.build.images], ms: Math.round(performance.now() - started) };
+  },
+});
+
+export const run = declare({
+  name: 'run',
+  title: 'Run a manifest',
+  sentence: 'Builds a manifest and starts its containers bottom-up, each when what it depends on is healthy.',
+  input: z.object({ file }),
+  output: z.object({
+    project: z.string(),
+    manifestDigest: z.string(),
+    containers: z.array(container),
+    removed: z.array(z.string()),
+    ms: z.int(),
+  }),
+  hints: 'change',
+  http: { method: 'POST', path: '/api/runs' },
+  command: {
+    words: 'run',
+    positional: ['file'],
+    paths: ['file'],
+    examples: ['hermesh run examples/shop/manifest.json'],
+  },
+  text: ({ project, containers, removed, ms }) =>
+    [
+      `${project} runs, ${ms} ms`,
+      table(
+        ['CONTAINER', '', 'CI', 'REACHED AT'],
+        containers.map((one) => [
+          one.container,
+          one.outcome,
+          one.ci,
+          one.published.map(({ address }) => `http://${address}`).join(' ') || '-',
+        ]),
+      ),
+      ...removed.map((name) => `removed ${name}`),
+    ].join('\n'),
+  async run(context, { file: path }, call) {
+    const started = performance.now();
+    const outcome = await context.runs.run(path, call);
+    return { ...outcome, ms: Math.round(performance.now() - started) };
+  },
+});
+
+export const stop = declare({
+  name: 'stop',
+  title: 'Stop a project',
+  sentence: 'Stops and removes the containers of a project on this stack, top-down.',
+  input: z.object({ project: z.string().min(1).max(64).describe('the project, as its manifest names it') }),
+  output: z.object({ project: z.string(), removed: z.array(z.string()), ms: z.int() }),
+  hints: 'remove',
+  http: { method: 'DELETE', path: '/api/runs/:project' },
+  command: { words: 'stop', positional: ['project'], examples: ['hermesh stop shop'] },
+  text: ({ project, removed, ms }) => `Stopped ${project}: removed ${removed.join(', ')} (${ms} ms).`,
+  async run(context, { project }, call) {
+    const started = performance.now();
+    const removed = await context.runs.stop(project, call);
+    return { project, removed: [...removed], ms: Math.round(performance.now() - started) };
+  },
+});
+
+export const logs = declare({
+  name: 'logs',
+  title: 'Read logs',
+  sentence: 'Shows the newest lines that a container logged.',
+  input: z.object({
+    name: z.string().min(1).max(256).describe('the container, or its CI; NAME@STACK for one elsewhere'),
+    tail: z.coerce.number().int().min(1).max(10_000).default(100).describe('how many lines'),
+  }),
+  output: z.object({
+    container: z.string(),
+    lines: z.array(z.object({ at: z.string().optional(), stream: z.enum(['stdout', 'stderr']), text: z.string() })),
+  }),
+  hints: 'look',
+  remote: true,
+  http: { method: 'GET', path: '/api/logs/:name' },
+  command: {
+    words: 'logs',
+    positional: ['name'],
+    examples: ['hermesh logs shop-api', 'hermesh logs api-ci@berlin --tail 20'],
+  },
+  text: ({ lines }) => lines.map((line) => line.text).join('\n'),
+  run: (context, { name, tail }, call) => context.cis.logs(name, tail, call),
+});

@@ -1,0 +1,23 @@
+// The one list of operations: HTTP, OpenAPI, MCP and both commands read it.
+import { ask, listCis } from './ask.ts';
+import type { DaemonOperation } from './declare.ts';
+import { build, logs, run, stop } from './deploy.ts';
+import { get, list, stacks, status } from './look.ts';
+import { invite, join, leave, revoke } from './mesh.ts';
+
+export const operations: readonly DaemonOperation[] = [
+  status,
+  stacks,
+  list,
+  get,
+  invite,
+  join,
+  leave,
+  revoke,
+  build,
+  run,
+  stop,
+  logs,
+  listCis,
+  ask,
+];

@@ -1,0 +1,150 @@
+// From an error to what a caller is told: one exhaustive table from codes to HTTP statuses and exit codes.
+import { ZodError } from 'zod';
+import type { EngineErrorCode } from '#container-ci';
+import type { CookbookErrorCode } from '#cookbooks';
+import type { GovernanceCode } from '#governance';
+import type { ManifestErrorCode } from '#manifests';
+import type { RegistryErrorCode } from '#registry';
+import type { DaemonErrorCode } from './errors.ts';
+
+export type Code =
+  | DaemonErrorCode
+  | ManifestErrorCode
+  | RegistryErrorCode
+  | EngineErrorCode
+  | CookbookErrorCode
+  | GovernanceCode
+  | 'cancelled'
+  | 'internal';
+
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly mend?: string;
+  readonly pointer?: string;
+  /** As in CONTRACT.md: 1 it failed, 2 wrong usage, 3 not found, 4 refused. */
+  readonly exitCode: 1 | 2 | 3 | 4;
+  readonly status: number;
+}
+
+interface Outcome {
+  readonly status: number;
+  readonly exitCode: Problem['exitCode'];
+}
+
+const failed: Outcome = { status: 500, exitCode: 1 };
+const away: Outcome = { status: 503, exitCode: 1 };
+const conflict: Outcome = { status: 409, exitCode: 1 };
+const wrong: Outcome = { status: 400, exitCode: 2 };
+const invalid: Outcome = { status: 422, exitCode: 2 };
+const missing: Outcome = { status: 404, exitCode: 3 };
+const refused: Outcome = { status: 403, exitCode: 4 };
+
+const outcomes: Record<Code, Outcome> = {
+  // daemon
+  'bad-config': wrong,
+  'home-in-use': failed,
+  'home-of-another-stack': failed,
+  'home-unusable': failed,
+  'port-in-use': failed,
+  'exposed-without-tls': wrong,
+  'engine-owned': failed,
+  'no-engine': away,
+  unauthenticated: { status: 401, exitCode: 4 },
+  forbidden: refused,
+  'bad-input': invalid,
+  'not-found': missing,
+  ambiguous: conflict,
+  busy: { status: 429, exitCode: 1 },
+  'ci-failed': { status: 502, exitCode: 1 },
+  stopping: away,
+  cancelled: failed,
+  internal: failed,
+  // manifests
+  'invalid-manifest': invalid,
+  'invalid-lock': invalid,
+  'lock-mismatch': invalid,
+  'missing-source': invalid,
+  'unsafe-source': invalid,
+  'source-changed': conflict,
+  'invalid-package': failed,
+  'package-conflict': invalid,
+  'package-unknown': invalid,
+  'package-unavailable': away,
+  'no-apt': failed,
+  'mirror-unreachable': away,
+  'path-conflict': invalid,
+  'digest-mismatch': failed,
+  'missing-blob': missing,
+  'too-large': { status: 413, exitCode: 2 },
+  'no-space': { status: 507, exitCode: 1 },
+  // registry
+  'invalid-record': invalid,
+  'unknown-kind': invalid,
+  'record-too-large': invalid,
+  'feed-full': conflict,
+  'database-newer': failed,
+  'identity-broken': failed,
+  'invite-invalid': wrong,
+  'invite-expired': refused,
+  'invite-used': refused,
+  'invite-unknown': refused,
+  'wrong-mesh': refused,
+  'name-taken': conflict,
+  revoked: refused,
+  'has-members': conflict,
+  'not-admin': refused,
+  'unknown-stack': missing,
+  'join-refused': refused,
+  'position-gone': { status: 410, exitCode: 1 },
+  'too-slow': away,
+  closed: away,
+  unreachable: away,
+  refused,
+  'timed-out': { status: 504, exitCode: 1 },
+  // container-ci
+  'engine-unreachable': away,
+  'engine-failed': { status: 502, exitCode: 1 },
+  'no-such-container': missing,
+  'no-such-image': missing,
+  'no-such-ci': missing,
+  'port-taken': conflict,
+  'pull-failed': { status: 502, exitCode: 1 },
+  'not-ready': failed,
+  // governance
+  'event-too-large': invalid,
+  'events-gone': { status: 410, exitCode: 1 },
+  'not-json': invalid,
+};
+
+/** What is told of any error; one without a known code is `internal`, and its message is told too: callers own the stack. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof ZodError) return { code: 'bad-input', message: saidBy(error), ...outcomes['bad-input'] };
+  const { code, message, mend, problems } = error as {
+    readonly code?: unknown;
+    readonly message?: unknown;
+    readonly mend?: unknown;
+    readonly problems?: readonly { readonly pointer?: unknown }[];
+  };
+  const known = codeOf(error, code);
+  const pointer = problems?.[0]?.pointer;
+  return {
+    code: known,
+    message: typeof message === 'string' && message !== '' ? message : String(error),
+    ...(typeof mend === 'string' ? { mend } : {}),
+    ...(typeof pointer === 'string' ? { pointer } : {}),
+    ...outcomes[known],
+  };
+}
+
+function codeOf(error: unknown, code: unknown): Code {
+  if (typeof code === 'string' && Object.hasOwn(outcomes, code)) return code as Code;
+  if (error instanceof DOMException && error.name === 'AbortError') return 'cancelled';
+  const { statusCode } = error as { readonly statusCode?: unknown };
+  if (statusCode === 413) return 'too-large';
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? 'bad-input' : 'internal';
+}
+
+function saidBy(error: ZodError): string {
+  return error.issues.map((issue) => `/${issue.path.join('/')}: ${issue.message}`).join('; ');
+}

@@ -1,0 +1,30 @@
+// What a person pastes into an IDE assistant so that it reaches this stack by MCP.
+import { didYouMean } from '#manifests';
+import { DaemonError } from './errors.ts';
+
+export const mcpClients = ['claude', 'vscode', 'cursor', 'codex'] as const;
+
+/** Over stdio: the command finds the daemon of a home by itself, and no token stands in a file. Throws `bad-input`. */
+export function mcpSnippet(client: string, home: string): { readonly value: object; readonly text: string } {
+  const server = { command: 'hermesh', args: ['--home', home, 'mcp'] };
+  switch (mcpClients.find((known) => known === client)) {
+    case 'claude':
+    case 'cursor':
+      return json({ mcpServers: { mesh: server } }, client === 'claude' ? '.mcp.json' : '.cursor/mcp.json');
+    case 'vscode':
+      return json({ servers: { mesh: { type: 'stdio', ...server } } }, '.vscode/mcp.json');
+    case 'codex':
+      return {
+        value: { mcp_servers: { mesh: server } },
+        text: `# in ~/.codex/config.toml\n[mcp_servers.mesh]\ncommand = "${server.command}"\nargs = ${JSON.stringify(server.args)}`,
+      };
+    default:
+      throw new DaemonError('bad-input', `Cannot write a snippet for "${client}"`, {
+        mend: didYouMean(client, mcpClients) ?? `known clients are ${mcpClients.join(', ')}`,
+      });
+  }
+}
+
+function json(value: object, file: string): { readonly value: object; readonly text: string } {
+  return { value, text: `// in ${file}\n${JSON.stringify(value, null, 2)}` };
+}
