@@ -128,4 +128,5 @@ export interface Engine extends AsyncDisposable {
   stopContainer(container: string, options: Cancel & { readonly graceSeconds: number }): Promise<void>;
   /** No error where there is none. */
   removeContainer(container: string, options: Cancel): Promise<void>;
+  renameContainer(container: string, name: string, options: Cancel): Promise<void>;
 }

@@ -1,0 +1,359 @@
+// The Docker engine behind the seam (Podman's Docker-compatible socket too): each verb is one call of its HTTP API.
+import { readFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import type { ContainerSpec, Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
+import { EngineError } from '../error.ts';
+import { type Caller, makeCaller } from './call.ts';
+import { makeLogDecoder } from './log-frames.ts';
+import { parseListening } from './proc-net.ts';
+import { eventOf, processesOf, stateOf, summaryOf, usageOf } from './translate.ts';
+
+/** Where the engine listens unless told otherwise. */
+const defaultEndpoint = '/var/run/docker.sock';
+/** The newest log lines are kept up to this, so that a talkative container can't fill the memory. */
+const maxLogBytes = 4 << 20;
+const maxLogLines = 10_000;
+/** One line of the engine's JSON streams; a longer one isn't an event that we know. */
+const maxEventCharacters = 1 << 20;
+/** Logs of a container that we start: three files of 10 MiB, so that they can't fill the disk. */
+const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
+/** Pulls and stops take longer than a look. */
+const pullTimeoutMs = 15 * 60_000;
+const removeTimeoutMs = 120_000;
+
+/**
+ * Opens the engine that listens on the unix socket `endpoint`. Nothing is sent before the first call, whose error is
+ * `engine-unreachable` where nobody answers. `now` gives milliseconds since 1970.
+ */
+export async function openDockerEngine({
+  endpoint = defaultEndpoint,
+  now = Date.now,
+}: {
+  readonly endpoint?: string;
+  readonly now?: () => number;
+} = {}): Promise<Engine> {
+  const { default: Dockerode } = await import('dockerode');
+  // An explicit host of nothing keeps DOCKER_HOST from having a say.
+  const docker = new Dockerode({ socketPath: endpoint, host: undefined });
+  return makeEngine(makeCaller(docker, endpoint), now);
+}
+
+function makeEngine(call: Caller, now: () => number): Engine {
+  const closed = new AbortController();
+  const until = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closed.signal]);
+  const inspectRaw = async (container: string, signal: AbortSignal) =>
+    call.json<Docker.ContainerInspectInfo | undefined>(`read container "${container}"`, {
+      path: `/containers/${encodeURIComponent(container)}/json`,
+      absent: undefined,
+      signal,
+    });
+  const inspect: Engine['inspect'] = async (container, { signal }) => {
+    const found = await inspectRaw(container, until(signal));
+    return found === undefined ? undefined : stateOf(found);
+  };
+  const hasImage: Engine['hasImage'] = async (reference, { signal }) =>
+    (await call.json<object | undefined>(`look for image "${reference}"`, {
+      path: `/images/${reference}/json`,
+      absent: undefined,
+      signal: until(signal),
+    })) !== undefined;
+
+  async function* readLogs(
+    container: string,
+    { tail, since, follow, signal }: { tail: number; since?: Date | undefined; follow: boolean; signal: AbortSignal },
+  ): AsyncGenerator<LogLine> {
+    const found = await inspectRaw(container, signal);
+    if (found === undefined)
+      throw new EngineError('no-such-container', `Cannot read the log of "${container}": there is no such container`);
+    const stream = await call.stream(`read the log of "${container}"`, {
+      path: `/containers/${found.Id}/logs`,
+      query: {
+        stdout: true,
+        stderr: true,
+        timestamps: true,
+        follow,
+        tail: Math.min(Math.max(1, Math.trunc(tail)), maxLogLines),
+        ...(since === undefined ? {} : { since: (since.getTime() / 1000).toFixed(3) }),
+      },
+      signal,
+    });
+    const decoder = makeLogDecoder(!found.Config.Tty);
+    try {
+      for await (const chunk of stream) yield* decoder.push(chunk as Buffer);
+    } catch (error) {
+      if (follow && signal.aborted) return;
+      throw call.explain(error, `read the log of "${container}"`, signal);
+    }
+    yield* decoder.end();
+  }
+
+  return {
+    async info({ signal }) {
+      const info = await call.json<{ ID: string; ServerVersion: string; OperatingSystem: string }>('ask the engine', {
+        path: '/info',
+        signal: until(signal),
+      });
+      const version = await call.json<Docker.DockerVersion>('ask the engine', {
+        path: '/version',
+        signal: until(signal),
+      });
+      const isPodman = version.Components?.some(({ Name }) => Name.startsWith('Podman')) ?? false;
+      return {
+        id: info.ID,
+        kind: isPodman ? 'podman' : 'docker',
+        version: info.ServerVersion,
+        operatingSystem: info.OperatingSystem,
+      };
+    },
+
+    async containers({ signal }) {
+      const found = await call.json<Docker.ContainerInfo[]>('list the containers', {
+        path: '/containers/json',
+        query: { all: true },
+        signal: until(signal),
+      });
+      return found.map(summaryOf);
+    },
+
+    inspect,
+
+    events({ signal }) {
+      // Asked for from this moment on, so that nothing is lost before the first event is awaited.
+      const since = (now() / 1000).toFixed(3);
+      return readEvents(call, since, until(signal));
+    },
+
+    async processes(container, { signal }) {
+      const found = await inspectRaw(container, until(signal));
+      if (found?.State.Running !== true) return [];
+      return processesOf(
+        await call.json<{ Processes?: string[][] | null }>(`list the processes of "${container}"`, {
+          path: `/containers/${found.Id}/top`,
+          query: { ps_args: '-eo pid,ppid,comm,args' },
+          signal: until(signal),
+        }),
+      );
+    },
+
+    async sockets(container, { signal }) {
+      const state = await inspect(container, { signal });
+      if (state?.pid === undefined) return [];
+      const read = async (protocol: ListeningSocket['protocol']): Promise<ListeningSocket[]> => {
+        try {
+          return parseListening(
+            await readFile(`/proc/${state.pid}/net/${protocol}`, { encoding: 'utf8', signal: until(signal) }),
+            protocol,
+          );
+        } catch (error) {
+          signal.throwIfAborted();
+          const { code } = error as { code?: string };
+          // No IPv6, or the process ended meanwhile.
+          if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL') return [];
+          throw new EngineError(
+            'engine-failed',
+            `Cannot read the sockets of "${container}": /proc/${state.pid}/net/${protocol} can't be read (${code}); run as root on the engine's host`,
+            { cause: error },
+          );
+        }
+      };
+      return [...(await read('tcp')), ...(await read('tcp6'))];
+    },
+
+    async usage(container, { signal }) {
+      return usageOf(
+        await call.json<Docker.ContainerStats>(`read the usage of "${container}"`, {
+          path: `/containers/${encodeURIComponent(container)}/stats`,
+          query: { stream: false, 'one-shot': true },
+          signal: until(signal),
+        }),
+      );
+    },
+
+    async logs(container, { tail, since, signal }) {
+      const lines: LogLine[] = [];
+      let bytes = 0;
+      for await (const line of readLogs(container, { tail, since, follow: false, signal: until(signal) })) {
+        lines.push(line);
+        bytes += line.text.length;
+        while (bytes > maxLogBytes) bytes -= lines.shift()?.text.length ?? bytes;
+      }
+      return lines.slice(-tail);
+    },
+
+    followLogs(container, { tail, signal }) {
+      return readLogs(container, { tail, follow: true, signal: until(signal) });
+    },
+
+    async pull(reference, login, { signal }) {
+      if (await hasImage(reference, { signal })) return;
+      const doing = `pull "${reference}"`;
+      const [name = reference, digest] = reference.split('@');
+      const stream = await call.stream(doing, {
+        method: 'POST',
+        path: '/images/create',
+        query: { fromImage: name, ...(digest === undefined ? {} : { tag: digest }) },
+        login: { ...login, serveraddress: name.split('/', 1)[0] ?? '' },
+        timeoutMs: pullTimeoutMs,
+        signal: until(signal),
+        code: 'pull-failed',
+      });
+      for await (const line of readLines(stream)) {
+        const said = JSON.parse(line) as { error?: string };
+        if (said.error !== undefined) throw new EngineError('pull-failed', `Cannot ${doing}: ${said.error}`);
+      }
+      if (!(await hasImage(reference, { signal })))
+        throw new EngineError(
+          'pull-failed',
+          `Cannot ${doing}: the engine ended without the image and without an error`,
+        );
+    },
+
+    hasImage,
+
+    async removeImage(reference, { signal }) {
+      await call.json(`remove image "${reference}"`, {
+        method: 'DELETE',
+        path: `/images/${reference}`,
+        absent: undefined,
+        signal: until(signal),
+      });
+    },
+
+    async createNetwork(name, labels, { signal }) {
+      const doing = `create network "${name}"`;
+      const found = await call.json<{ Name: string }[]>(doing, {
+        path: '/networks',
+        query: { filters: JSON.stringify({ name: [name] }) },
+        signal: until(signal),
+      });
+      if (found.some((network) => network.Name === name)) return;
+      await call.json(doing, {
+        method: 'POST',
+        path: '/networks/create',
+        body: { Name: name, CheckDuplicate: true, Driver: 'bridge', Labels: labels },
+        signal: until(signal),
+      });
+    },
+
+    async removeNetwork(name, { signal }) {
+      await call.json(`remove network "${name}"`, {
+        method: 'DELETE',
+        path: `/networks/${name}`,
+        absent: undefined,
+        signal: until(signal),
+      });
+    },
+
+    async createContainer(spec, { signal }) {
+      const made = await call.json<{ Id: string }>(`create container "${spec.name}"`, {
+        method: 'POST',
+        path: '/containers/create',
+        query: { name: spec.name },
+        body: bodyOf(spec),
+        signal: until(signal),
+      });
+      return made.Id;
+    },
+
+    async startContainer(container, { signal }) {
+      await call.json(`start container "${container}"`, {
+        method: 'POST',
+        path: `/containers/${container}/start`,
+        signal: until(signal),
+      });
+    },
+
+    async stopContainer(container, { graceSeconds, signal }) {
+      await call.json(`stop container "${container}"`, {
+        method: 'POST',
+        path: `/containers/${container}/stop`,
+        query: { t: graceSeconds },
+        absent: undefined,
+        timeoutMs: graceSeconds * 1000 + removeTimeoutMs,
+        signal: until(signal),
+      });
+    },
+
+    async removeContainer(container, { signal }) {
+      await call.json(`remove container "${container}"`, {
+        method: 'DELETE',
+        path: `/containers/${container}`,
+        query: { force: true, v: true },
+        absent: undefined,
+        timeoutMs: removeTimeoutMs,
+        signal: until(signal),
+      });
+    },
+
+    async renameContainer(container, name, { signal }) {
+      await call.json(`rename container "${container}" to "${name}"`, {
+        method: 'POST',
+        path: `/containers/${container}/rename`,
+        query: { name },
+        signal: until(signal),
+      });
+    },
+
+    async [Symbol.asyncDispose]() {
+      closed.abort(new EngineError('engine-unreachable', 'Cannot go on: the engine was closed here'));
+    },
+  };
+}
+
+/** The host ceiling: nothing in a spec can ask for mounts, devices, capabilities, host namespaces or privilege. */
+function bodyOf(spec: ContainerSpec): object {
+  const ports = [...new Set(spec.publish.map(({ port }) => port))];
+  const bindings = (port: number) =>
+    spec.publish
+      .filter((one) => one.port === port)
+      .map(({ hostPort }) => ({ HostIp: '127.0.0.1', HostPort: hostPort === 0 ? '' : String(hostPort) }));
+  return {
+    Image: spec.image,
+    Labels: spec.labels,
+    ExposedPorts: Object.fromEntries(ports.map((port) => [`${port}/tcp`, {}])),
+    HostConfig: {
+      NetworkMode: spec.network.name,
+      RestartPolicy: { Name: spec.restart },
+      PortBindings: Object.fromEntries(ports.map((port) => [`${port}/tcp`, bindings(port)])),
+      Privileged: false,
+      SecurityOpt: ['no-new-privileges'],
+      LogConfig: logConfig,
+      // Swap equal to memory means no swap, so that the limit is the limit.
+      ...(spec.memoryBytes === undefined ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
+      ...(spec.nanoCpus === undefined ? {} : { NanoCpus: spec.nanoCpus }),
+      ...(spec.processes === undefined ? {} : { PidsLimit: spec.processes }),
+    },
+    NetworkingConfig: { EndpointsConfig: { [spec.network.name]: { Aliases: spec.network.aliases } } },
+  };
+}
+
+async function* readEvents(call: Caller, since: string, signal: AbortSignal): AsyncGenerator<EngineEvent> {
+  const doing = 'follow the events of the engine';
+  try {
+    const stream = await call.stream(doing, {
+      path: '/events',
+      query: { since, filters: JSON.stringify({ type: ['container'] }) },
+      signal,
+    });
+    for await (const line of readLines(stream)) {
+      const event = eventOf(line);
+      if (event !== undefined) yield event;
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    throw call.explain(error, doing, signal);
+  }
+  if (!signal.aborted) throw new EngineError('engine-unreachable', `Cannot ${doing}: the engine ended the stream`);
+}
+
+async function* readLines(stream: Readable): AsyncGenerator<string> {
+  let open = '';
+  stream.setEncoding('utf8');
+  for await (const chunk of stream) {
+    const parts = (open + (chunk as string)).split('\n');
+    open = (parts.pop() ?? '').slice(0, maxEventCharacters);
+    for (const part of parts) if (part.trim() !== '') yield part;
+  }
+  if (open.trim() !== '') yield open;
+}

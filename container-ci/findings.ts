@@ -1,0 +1,251 @@
+// What the facts mean: faults with their evidence and their mend, causes before what they cause. About a healthy container it says nothing.
+import { expectedPorts, type Facts, type LifeEvent } from './facts.ts';
+import { findSigns } from './log-signs.ts';
+
+export type FindingCode =
+  | 'engine-unreachable'
+  | 'out-of-memory'
+  | 'dependency-absent'
+  | 'dependency-stopped'
+  | 'dependency-unhealthy'
+  | 'start-failed'
+  | 'crash-loop'
+  | 'exited'
+  | 'restarting'
+  | `log-${string}`
+  | 'port-not-listening'
+  | 'unhealthy';
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: 'info' | 'warning' | 'critical';
+  /** 0 to 1. */
+  readonly confidence: number;
+  /** One sentence, without a full stop at its end. */
+  readonly summary: string;
+  /** Ids of evidence. */
+  readonly evidence: readonly string[];
+  readonly mend: string;
+}
+
+/** 3 deaths in 5 minutes, or up for less than 10 s three times, are a loop; the numbers are those in use in the field. */
+const loopDeaths = 3;
+const loopWindowMs = 5 * 60_000;
+const shortLifeMs = 10_000;
+
+/** Causes first: a stopped dependency stands before the failing probe that it causes. */
+const order: readonly string[] = [
+  'engine-unreachable',
+  'out-of-memory',
+  'start-failed',
+  'dependency-absent',
+  'dependency-stopped',
+  'dependency-unhealthy',
+  'log-',
+  'crash-loop',
+  'exited',
+  'restarting',
+  'port-not-listening',
+  'unhealthy',
+];
+
+/** Pure: the same facts give the same findings. */
+export function findFaults(facts: Facts): Finding[] {
+  const state = facts.state?.value;
+  const health = facts.health.value;
+  const isLooping = hasCrashLoop(facts.history.value, facts.now);
+  const isWell = health.status === 'healthy' && state?.status === 'running' && !isLooping;
+  const found: Finding[] = [];
+  const add = (
+    code: FindingCode,
+    severity: Finding['severity'],
+    confidence: number,
+    summary: string,
+    evidence: readonly (string | undefined)[],
+    mend: string,
+  ): void => {
+    found.push({ code, severity, confidence, summary, evidence: evidence.filter((id) => id !== undefined), mend });
+  };
+  if (!facts.state) {
+    const failed = facts.evidence.filter((one) => one.failed !== undefined).slice(0, 1);
+    add(
+      'engine-unreachable',
+      'critical',
+      0.9,
+      'its state could not be read',
+      failed.map(({ id }) => id),
+      'see that the engine runs',
+    );
+  }
+  if (isWell) return found;
+
+  if (state?.oomKilled || (state?.exitCode === 137 && facts.history.value.some(({ type }) => type === 'oom')))
+    add(
+      'out-of-memory',
+      'critical',
+      0.99,
+      'the kernel killed it because it used more memory than its limit',
+      [facts.state?.evidence, facts.history.evidence],
+      'raise "resources.memory_mib" in the manifest, or find what holds the memory',
+    );
+
+  for (const { value, evidence } of facts.dependencies) {
+    const start = `run the project of "${value.container}", and ask "${value.ci}" what is wrong with it`;
+    if (value.status === undefined)
+      add(
+        'dependency-absent',
+        'critical',
+        0.9,
+        `it depends on "${value.container}", which isn't there`,
+        [evidence, facts.intent?.evidence],
+        start,
+      );
+    else if (value.status === 'stopped')
+      add(
+        'dependency-stopped',
+        'critical',
+        0.9,
+        `it depends on "${value.container}", which is stopped`,
+        [evidence, facts.intent?.evidence],
+        start,
+      );
+    else if (value.status === 'unhealthy')
+      add(
+        'dependency-unhealthy',
+        'critical',
+        0.8,
+        `it depends on "${value.container}", which is unhealthy`,
+        [evidence, facts.intent?.evidence],
+        start,
+      );
+  }
+
+  if (state?.error !== undefined)
+    add(
+      'start-failed',
+      'critical',
+      0.95,
+      `the engine could not start it: ${state.error}`,
+      [facts.state?.evidence],
+      'mend what the engine names, in the manifest',
+    );
+
+  if (isLooping) {
+    const deaths = facts.history.value.filter(({ type }) => type === 'die').length;
+    add(
+      'crash-loop',
+      'critical',
+      0.95,
+      `it dies again and again: ${deaths} deaths were seen, ${explainExit(lastExit(facts))}`,
+      [facts.history.evidence, facts.state?.evidence],
+      'read the last lines of its log before each death',
+    );
+  } else if (state?.status === 'restarting')
+    add(
+      'restarting',
+      'warning',
+      0.9,
+      `the engine is restarting it, ${explainExit(lastExit(facts))}`,
+      [facts.state?.evidence],
+      'wait for the next start, or read the last lines of its log',
+    );
+  if (state && (state.status === 'exited' || state.status === 'dead')) {
+    const isMeant = state.exitCode === 0 || state.exitCode === 143;
+    add(
+      'exited',
+      isMeant ? 'warning' : 'critical',
+      0.99,
+      `its main process ended, ${explainExit(state.exitCode)}`,
+      [facts.state?.evidence],
+      exitMend(state.exitCode),
+    );
+  }
+
+  for (const { sign, number } of findSigns(facts.logs?.value ?? []))
+    add(
+      `${sign.code as 'log-'}`,
+      'warning',
+      0.7,
+      `its log says in line ${number} that ${sign.means}`,
+      [facts.logs?.evidence],
+      sign.mend,
+    );
+
+  const open = new Set(facts.sockets?.value.map(({ port }) => port));
+  const missing =
+    facts.sockets && health.status !== 'starting'
+      ? expectedPorts(facts.intent?.value).filter((port) => !open.has(port))
+      : [];
+  if (missing.length > 0)
+    add(
+      'port-not-listening',
+      'warning',
+      0.9,
+      `nothing listens on ${missing.join(', ')}, which the manifest says it does`,
+      [facts.sockets?.evidence, facts.intent?.evidence],
+      open.size > 0
+        ? `it listens on ${[...open].join(', ')}: correct its configuration or the manifest`
+        : 'read its log: it did not come up as far as listening',
+    );
+  if (health.status === 'unhealthy')
+    add(
+      'unhealthy',
+      'critical',
+      0.95,
+      `its probe fails ${health.failures} times in a row: ${health.lastAnswer?.said ?? 'no answer'}`,
+      [facts.health.evidence],
+      'mend the causes above, or correct "health" in the manifest if the probe asks the wrong thing',
+    );
+
+  return found.sort((a, b) => rankOf(a.code) - rankOf(b.code));
+}
+
+/** What an exit code tells, in a half sentence. */
+export function explainExit(code: number | undefined): string {
+  if (code === undefined) return 'and its exit code is unknown';
+  return `with exit code ${code}: ${exitMeanings[code] ?? (code > 128 && code < 160 ? `signal ${code - 128} ended it` : 'an error of its own')}`;
+}
+
+const exitMeanings: Readonly<Record<number, string>> = {
+  0: 'it finished without an error',
+  1: 'an error of its own',
+  2: 'wrong usage, or an error of its own',
+  126: "its command can't be executed",
+  127: 'its command was not found',
+  134: 'it aborted itself (SIGABRT)',
+  137: 'it was killed (SIGKILL)',
+  139: 'it crashed (SIGSEGV)',
+  143: 'it was asked to end (SIGTERM)',
+};
+
+function exitMend(code: number | undefined): string {
+  if (code === 0) return 'start it again if it is meant to stay, or give it "restart": "no" and a command that ends';
+  if (code === 126) return 'give its command the mode 0755 and an interpreter that is in the image';
+  if (code === 127) return 'correct "entrypoint" or "command", or add the missing file to the manifest';
+  if (code === 137) return 'see who killed it: the engine after a grace period, a person, or the kernel for memory';
+  if (code === 143) return 'start it again if it is meant to run';
+  return 'read the last lines of its log';
+}
+
+export function hasCrashLoop(history: readonly LifeEvent[], now: number): boolean {
+  const deaths = history.filter(({ type, at }) => type === 'die' && now - at <= loopWindowMs);
+  const unasked = deaths.filter(({ exitCode }) => exitCode !== 143);
+  if (unasked.length >= loopDeaths) return true;
+  let short = 0;
+  let startedAt: number | undefined;
+  for (const event of history) {
+    if (event.type === 'start') startedAt = event.at;
+    if (event.type !== 'die' || startedAt === undefined) continue;
+    short = event.at - startedAt < shortLifeMs && event.exitCode !== 143 ? short + 1 : 0;
+    startedAt = undefined;
+  }
+  return short >= loopDeaths && now - (history.at(-1)?.at ?? 0) <= loopWindowMs;
+}
+
+function lastExit(facts: Facts): number | undefined {
+  return facts.state?.value.exitCode ?? facts.history.value.findLast(({ type }) => type === 'die')?.exitCode;
+}
+
+function rankOf(code: string): number {
+  return order.indexOf(code.startsWith('log-') ? 'log-' : code);
+}

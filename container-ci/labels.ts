@@ -1,0 +1,60 @@
+// The labels on each container that a stack starts: they tie it to stack, project, manifest and CI, and show drift.
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+
+/** Who a container is, as its labels say. */
+export interface ContainerIdentity {
+  readonly stack: string;
+  readonly project: string;
+  /** Its name in the manifest. */
+  readonly container: string;
+  readonly manifestDigest: string;
+  readonly ci: string;
+  readonly buildKey: string;
+  readonly specDigest: string;
+}
+
+const keys = {
+  stack: 'io.hermesh.stack',
+  project: 'io.hermesh.project',
+  container: 'io.hermesh.container',
+  manifestDigest: 'io.hermesh.manifest',
+  ci: 'io.hermesh.ci',
+  buildKey: 'io.hermesh.build-key',
+  specDigest: 'io.hermesh.spec',
+} as const satisfies Record<keyof ContainerIdentity, string>;
+
+/** A container that a run put aside, to bring it back if the run fails; it has no CI meanwhile. */
+const asidePrefix = 'hermesh-aside-';
+
+export function makeLabels(identity: ContainerIdentity): Record<string, string> {
+  return Object.fromEntries(Object.entries(keys).map(([key, label]) => [label, identity[key as keyof typeof keys]]));
+}
+
+/** Undefined where no stack started it; a label that is missing reads as empty. */
+export function readLabels(labels: Readonly<Record<string, string>>): ContainerIdentity | undefined {
+  if (labels[keys.stack] === undefined) return undefined;
+  return Object.fromEntries(
+    Object.entries(keys).map(([key, label]) => [key, labels[label] ?? '']),
+  ) as unknown as ContainerIdentity;
+}
+
+/** The labels of a network of a project. */
+export function makeNetworkLabels(stack: string, project: string): Record<string, string> {
+  return { [keys.stack]: stack, [keys.project]: project };
+}
+
+/** The name of `sha256:` and the hex digest over the canonical JSON (RFC 8785) of what a container is made from. */
+export function specDigest(spec: object): string {
+  return `sha256:${createHash('sha256')
+    .update(canonicalize(spec) ?? '')
+    .digest('hex')}`;
+}
+
+export function asideName(containerId: string): string {
+  return `${asidePrefix}${containerId.slice(0, 12)}`;
+}
+
+export function isAside(containerName: string): boolean {
+  return containerName.startsWith(asidePrefix);
+}

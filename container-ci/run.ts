@@ -1,0 +1,114 @@
+// One step of a plan, carried out against the engine: it does what the step says and chooses nothing.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerSpec, ContainerState, Engine } from './engine.ts';
+import { EngineError } from './error.ts';
+import { explainExit } from './findings.ts';
+import { afterProbe, afterState, makeHealth } from './health.ts';
+import { type HealthCheck, intervalOf, patienceOf, probe } from './probe.ts';
+
+/** What can be done, as data. `name` is the engine's name of a container. */
+export type RunStep =
+  | { readonly do: 'ensure-network'; readonly network: string; readonly labels: Readonly<Record<string, string>> }
+  | { readonly do: 'pull'; readonly container: string; readonly reference: string }
+  /** Stops a container and puts it aside under another name, so that it can come back. */
+  | { readonly do: 'set-aside'; readonly name: string; readonly aside: string }
+  | { readonly do: 'create'; readonly container: string; readonly spec: ContainerSpec }
+  | { readonly do: 'start'; readonly name: string }
+  | {
+      readonly do: 'wait';
+      readonly name: string;
+      readonly until: 'started' | 'healthy';
+      readonly check: HealthCheck | undefined;
+      readonly ports: readonly number[];
+      readonly deadlineMs: number;
+    }
+  | { readonly do: 'stop'; readonly name: string }
+  | { readonly do: 'remove'; readonly name: string }
+  | { readonly do: 'remove-network'; readonly network: string };
+
+export interface StepParts {
+  readonly engine: Engine;
+  /** What the engine is handed for a pull of this reference. */
+  readonly login: (reference: string) => { readonly username: string; readonly password: string };
+  readonly now: () => number;
+}
+
+/** Time for a container to end by itself before it is killed. */
+const graceSeconds = 10;
+/** A container that only has to start is looked at this long, since a wrong command ends it at once. */
+const settleMs = 500;
+const lookEveryMs = 100;
+/** Deaths during one wait after which it isn't waited for any longer. */
+const maxRestarts = 3;
+
+/** Throws what the engine throws, and `not-ready` where a container that was waited for ended or didn't become healthy. */
+export async function carryOutStep(
+  step: RunStep,
+  { engine, login, now }: StepParts,
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  switch (step.do) {
+    case 'ensure-network':
+      return engine.createNetwork(step.network, step.labels, options);
+    case 'pull':
+      return engine.pull(step.reference, login(step.reference), options);
+    case 'set-aside':
+      await engine.stopContainer(step.name, { graceSeconds, ...options });
+      return engine.renameContainer(step.name, step.aside, options);
+    case 'create':
+      await engine.createContainer(step.spec, options);
+      return;
+    case 'start':
+      return engine.startContainer(step.name, options);
+    case 'wait':
+      return waitFor(step, engine, now, options.signal);
+    case 'stop':
+      return engine.stopContainer(step.name, { graceSeconds, ...options });
+    case 'remove':
+      return engine.removeContainer(step.name, options);
+    case 'remove-network':
+      return engine.removeNetwork(step.network, options);
+  }
+}
+
+async function waitFor(
+  step: Extract<RunStep, { do: 'wait' }>,
+  engine: Engine,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<void> {
+  const began = now();
+  const notReady = (why: string): EngineError =>
+    new EngineError('not-ready', `Cannot wait for container "${step.name}" to be ${step.until}: ${why}`);
+  const read = async (): Promise<ContainerState> => {
+    const state = await engine.inspect(step.name, { signal });
+    if (state === undefined) throw notReady('it was removed meanwhile');
+    if (state.error !== undefined) throw notReady(`the engine could not start it: ${state.error}`);
+    return state;
+  };
+  const first = await read();
+  let health = makeHealth('starting', began);
+  for (;;) {
+    const state = await read();
+    const isDone = state.status === 'exited' && state.exitCode === 0 && step.until === 'started';
+    if (isDone) return;
+    if (state.status === 'exited' || state.status === 'dead')
+      throw notReady(`its main process ended, ${explainExit(state.exitCode)}`);
+    if (state.restartCount - first.restartCount >= maxRestarts)
+      throw notReady(`it died ${state.restartCount - first.restartCount} times, ${explainExit(state.exitCode)}`);
+    if (step.until === 'started' && state.status === 'running' && now() - began >= settleMs) return;
+    if (step.until === 'healthy' && state.status === 'running') {
+      const answer = await probe(engine, state, step, { now, signal });
+      health = afterState(health, state, now(), false);
+      health = afterProbe(health, answer, patienceOf(step.check), state.startedAt?.getTime() ?? began);
+      if (health.status === 'healthy') return;
+    }
+    if (now() - began > step.deadlineMs)
+      throw new EngineError(
+        'not-ready',
+        `Cannot wait for container "${step.name}" to be ${step.until}: it isn't after ${Math.round(step.deadlineMs / 1000)} s, and the last probe said "${health.lastAnswer?.said ?? 'nothing'}"`,
+      );
+    const pause = step.until === 'healthy' ? intervalOf(step.check, true) : lookEveryMs;
+    await sleep(pause, undefined, { signal });
+  }
+}

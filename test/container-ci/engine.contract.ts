@@ -1,0 +1,165 @@
+// What every implementation of the engine seam promises; run for the twin in memory and for a real engine.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { ContainerSpec, Engine, EngineEvent } from '#container-ci';
+import { eventually } from '../support/deadline.ts';
+
+export interface EngineUnderTest {
+  readonly engine: Engine;
+  /** An image that says "ready" and then listens on TCP port 8080. */
+  readonly image: string;
+  /** An image that ends at once with exit code 3. */
+  readonly failing: string;
+}
+
+export function engineContract(name: string, open: () => Promise<EngineUnderTest & AsyncDisposable>): void {
+  describe(`the engine contract, ${name}`, () => {
+    const signal = AbortSignal.timeout(120_000);
+    let under: EngineUnderTest & AsyncDisposable;
+    const spec = (container: string, more: Partial<ContainerSpec> = {}): ContainerSpec => ({
+      name: container,
+      image: under.image,
+      labels: { 'test.contract': 'yes' },
+      network: { name: 'contract', aliases: [container] },
+      publish: [],
+      restart: 'no',
+      ...more,
+    });
+    before(async () => {
+      under = await open();
+      await under.engine.createNetwork('contract', {}, { signal });
+    });
+    after(() => under?.[Symbol.asyncDispose]());
+
+    test('an engine names itself the same way each time', async () => {
+      const first = await under.engine.info({ signal });
+      assert.ok(first.id.length > 0);
+      assert.deepEqual(await under.engine.info({ signal }), first);
+    });
+
+    test('a container that is created, started and removed tells so in events, in this order', async () => {
+      const { engine } = under;
+      const stop = new AbortController();
+      const events: EngineEvent[] = [];
+      const reading = (async () => {
+        for await (const event of engine.events({ signal: stop.signal })) events.push(event);
+      })();
+      const id = await engine.createContainer(spec('told'), { signal });
+      await engine.startContainer(id, { signal });
+      await engine.stopContainer(id, { graceSeconds: 0, signal });
+      await engine.removeContainer(id, { signal });
+      await eventually('the container is destroyed', () => events.some((event) => event.type === 'destroy'));
+      stop.abort();
+      await reading;
+      const types = events.filter((event) => event.containerId === id).map((event) => event.type);
+      assert.deepEqual(types, ['create', 'start', 'die', 'destroy']);
+      assert.equal(typeof events.find((event) => event.type === 'die')?.exitCode, 'number');
+    });
+
+    test('what runs is seen from outside: state, labels, address, processes, sockets, log and usage', async () => {
+      const { engine } = under;
+      const id = await engine.createContainer(spec('seen', { publish: [{ port: 8080, hostPort: 0 }] }), { signal });
+      assert.equal((await engine.inspect('seen', { signal }))?.status, 'created');
+      await engine.startContainer('seen', { signal });
+      await eventually('it listens on 8080', async () =>
+        (await engine.sockets(id, { signal })).some((socket) => socket.port === 8080),
+      );
+      const state = await engine.inspect(id, { signal });
+      assert.equal(state?.status, 'running');
+      assert.equal(state.exitCode, undefined);
+      assert.equal(state.labels['test.contract'], 'yes');
+      assert.match(state.addresses[0]?.address ?? '', /^\d+\.\d+\.\d+\.\d+$/);
+      assert.equal(state.published[0]?.hostAddress, '127.0.0.1');
+      assert.ok((state.published[0]?.hostPort ?? 0) > 0);
+      assert.deepEqual(
+        (await engine.sockets(id, { signal })).map((socket) => socket.port),
+        [8080],
+        'the resolver of the engine is none of its sockets',
+      );
+      assert.ok((await engine.processes(id, { signal })).length > 0);
+      assert.ok((await engine.usage(id, { signal })).processes > 0);
+      const lines = await eventually('the log has a line', async () => {
+        const read = await engine.logs(id, { tail: 10, signal });
+        return read.length > 0 && read;
+      });
+      assert.deepEqual({ ...lines[0], at: undefined }, { at: undefined, stream: 'stdout', text: 'ready' });
+      assert.ok(lines[0]?.at instanceof Date);
+      const summary = (await engine.containers({ signal })).find((one) => one.id === id);
+      assert.equal(summary?.name, 'seen');
+      assert.equal(summary?.state, 'running');
+      await engine.removeContainer(id, { signal });
+      assert.equal(await engine.inspect(id, { signal }), undefined);
+    });
+
+    test('a log that is followed gives the old lines first and ends with the signal', async () => {
+      const { engine } = under;
+      const id = await engine.createContainer(spec('followed'), { signal });
+      await engine.startContainer(id, { signal });
+      const stop = new AbortController();
+      const texts: string[] = [];
+      for await (const line of engine.followLogs(id, { tail: 5, signal: stop.signal })) {
+        texts.push(line.text);
+        stop.abort();
+      }
+      assert.deepEqual(texts, ['ready']);
+      await engine.removeContainer(id, { signal });
+    });
+
+    test('the exit code of a main process that ended is kept', async () => {
+      const { engine } = under;
+      const id = await engine.createContainer(spec('failing', { image: under.failing }), { signal });
+      await engine.startContainer(id, { signal });
+      const state = await eventually('it has ended', async () => {
+        const read = await engine.inspect(id, { signal });
+        return read?.status === 'exited' && read;
+      });
+      assert.equal(state.exitCode, 3);
+      assert.equal(state.pid, undefined);
+      assert.deepEqual(await engine.sockets(id, { signal }), []);
+      assert.deepEqual(await engine.processes(id, { signal }), []);
+      await engine.removeContainer(id, { signal });
+    });
+
+    test('a name is given once, and a rename frees it', async () => {
+      const { engine } = under;
+      const first = await engine.createContainer(spec('named'), { signal });
+      await assert.rejects(engine.createContainer(spec('named'), { signal }), { code: 'name-taken' });
+      await engine.renameContainer(first, 'named-before', { signal });
+      const second = await engine.createContainer(spec('named'), { signal });
+      assert.equal((await engine.inspect('named-before', { signal }))?.id, first);
+      for (const id of [first, second]) await engine.removeContainer(id, { signal });
+    });
+
+    test('doing a thing again changes nothing and is no error', async () => {
+      const { engine } = under;
+      await engine.createNetwork('contract', {}, { signal });
+      const id = await engine.createContainer(spec('again'), { signal });
+      await engine.startContainer(id, { signal });
+      await engine.startContainer(id, { signal });
+      await engine.stopContainer(id, { graceSeconds: 0, signal });
+      await engine.stopContainer(id, { graceSeconds: 0, signal });
+      await engine.removeContainer(id, { signal });
+      await engine.removeContainer(id, { signal });
+      await engine.stopContainer(id, { graceSeconds: 0, signal });
+      await engine.removeNetwork('never-there', { signal });
+    });
+
+    test('what is not there is said with a code', async () => {
+      const { engine } = under;
+      assert.equal(await engine.inspect('nobody', { signal }), undefined);
+      assert.equal(await engine.hasImage('nothing/at-all:1', { signal }), false);
+      assert.equal(await engine.hasImage(under.image, { signal }), true);
+      await assert.rejects(engine.startContainer('nobody', { signal }), { code: 'no-such-container' });
+      await assert.rejects(engine.logs('nobody', { tail: 1, signal }), { code: 'no-such-container' });
+      await assert.rejects(engine.createContainer(spec('imageless', { image: 'nothing/at-all:1' }), { signal }), {
+        code: 'no-such-image',
+      });
+    });
+
+    test('a call whose signal is aborted does nothing', async () => {
+      const reason = new Error('changed our mind');
+      await assert.rejects(under.engine.createContainer(spec('never'), { signal: AbortSignal.abort(reason) }), reason);
+      assert.equal(await under.engine.inspect('never', { signal }), undefined);
+    });
+  });
+}

@@ -1,0 +1,257 @@
+// A Docker engine of a test's own: its data, socket, networks and processes, started in seconds and gone afterwards.
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { eventually } from './deadline.ts';
+
+const run = promisify(execFile);
+const startTimeoutMs = 60_000;
+const stopTimeoutMs = 30_000;
+/** Debian puts the engine where a user's PATH may not reach. */
+const searchPath = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/local/sbin`;
+const inPath = { env: { ...process.env, PATH: searchPath } };
+
+export interface PrivateEngine extends AsyncDisposable {
+  readonly name: string;
+  /** The path of its unix socket. */
+  readonly socket: string;
+  readonly pid: number;
+  /** The addresses of its networks, such as `10.201.0.0/16`. */
+  readonly addressPool: string;
+  /** Stops the daemon with SIGKILL and starts it again over the same data, as a crash of the engine does. */
+  crash(): Promise<void>;
+}
+
+/** False where HERMESH_TEST_ENGINE=none says that tests of the engine are left out. */
+export function engineWanted(): boolean {
+  return process.env['HERMESH_TEST_ENGINE'] !== 'none';
+}
+
+/**
+ * Starts a private dockerd, and installs the engine first where this is Debian and we are root. `addressPool` is an IPv4
+ * /16 for its networks; each engine that runs at once needs another, and takes a free one where none is given.
+ */
+export async function startPrivateEngine({
+  name = 'engine',
+  addressPool,
+}: {
+  readonly name?: string;
+  readonly addressPool?: string;
+} = {}): Promise<PrivateEngine> {
+  const binary = await findDaemon();
+  const pool = addressPool ?? (await freePool());
+  await using undo = new AsyncDisposableStack();
+  // Short, since the path of a unix socket holds 107 bytes.
+  const root = await mkdtemp(path.join(tmpdir(), 'hermesh-dockerd-'));
+  undo.defer(() => removeTree(root));
+  if (await canForward(pool, 'A')) undo.defer(async () => void (await canForward(pool, 'D')));
+  const socket = path.join(root, 'sock');
+  let pid = await startDaemon(binary, name, root, socket, pool);
+  undo.defer(() => stopDaemon(pid, root, socket));
+  const owned = undo.move();
+  return {
+    name,
+    socket,
+    get pid() {
+      return pid;
+    },
+    addressPool: pool,
+    async crash() {
+      process.kill(pid, 'SIGKILL');
+      await eventually('the engine is dead', () => !isAlive(pid), { timeoutMs: stopTimeoutMs });
+      await rm(path.join(root, 'pid'), { force: true });
+      pid = await startDaemon(binary, name, root, socket, pool);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** One call of the engine's API: what it answers as text; a status of 400 or more is an error with its message. */
+export function callEngine(
+  socket: string,
+  method: 'GET' | 'POST' | 'DELETE',
+  target: string,
+  body?: Buffer,
+  type = 'application/x-tar',
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      { socketPath: socket, method, path: target, headers: body ? { 'Content-Type': type } : {}, timeout: 60_000 },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          if ((answer.statusCode ?? 500) < 400) resolve(text);
+          else reject(new Error(`The engine answers ${answer.statusCode} to ${method} ${target}: ${text}`));
+        });
+      },
+    );
+    asked.on('timeout', () => asked.destroy(new Error(`The engine doesn't answer ${method} ${target}`)));
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+async function startDaemon(binary: string, name: string, root: string, socket: string, pool: string): Promise<number> {
+  const logFile = path.join(root, 'log');
+  const log = await open(logFile, 'a');
+  const daemon = (driver: string): string[] => [
+    ...['--data-root', path.join(root, 'data'), '--exec-root', path.join(root, 'exec')],
+    ...['--pidfile', path.join(root, 'pid'), '--host', `unix://${socket}`, '--storage-driver', driver],
+    // No rules and no bridge of the host are touched: containers reach one another and the host over their own networks.
+    ...['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'],
+    ...['--default-address-pool', `base=${pool},size=24`, '--log-level', 'warn'],
+  ];
+  const tail = async (): Promise<string> => (await readFile(logFile, 'utf8')).split('\n').slice(-15).join('\n');
+  try {
+    for (const driver of ['overlay2', 'vfs']) {
+      const child = spawn(binary, daemon(driver), { ...inPath, stdio: ['ignore', log.fd, log.fd], detached: true });
+      let ended: string | undefined;
+      child.on('error', (error) => {
+        ended = error.message;
+      });
+      child.on('exit', (code, signal) => {
+        ended = `it ended with ${code ?? signal}`;
+      });
+      child.unref();
+      const end = Date.now() + startTimeoutMs;
+      while (ended === undefined && Date.now() < end) {
+        const answers = await callEngine(socket, 'GET', '/_ping').then(
+          () => true,
+          () => false,
+        );
+        if (answers) return child.pid ?? 0;
+        await sleep(50);
+      }
+      if (child.pid !== undefined && ended === undefined) await stopDaemon(child.pid, root, socket);
+      if (!/driver not supported|overlay/.test(await tail())) break;
+    }
+    throw new Error(
+      `Cannot start the private engine "${name}": dockerd doesn't come up; its log ends with:\n${await tail()}`,
+    );
+  } finally {
+    await log.close();
+  }
+}
+
+/** Containers and networks first, so that no process, mount or bridge stays behind; then the daemon, by its pid. */
+async function stopDaemon(pid: number, root: string, socket: string): Promise<void> {
+  if (isAlive(pid)) {
+    await clear(socket).catch((error: unknown) => process.stderr.write(`private engine: ${String(error)}\n`));
+    process.kill(pid, 'SIGTERM');
+    await eventually('the engine has ended', () => !isAlive(pid), { timeoutMs: stopTimeoutMs }).catch(() => {
+      process.kill(pid, 'SIGKILL');
+    });
+  }
+  const containerd = Number(
+    await readFile(path.join(root, 'exec', 'containerd', 'containerd.pid'), 'utf8').catch(() => '0'),
+  );
+  if (containerd > 0 && (await belongsTo(containerd, root))) {
+    process.kill(containerd, 'SIGTERM');
+    await eventually('its containerd has ended', () => !isAlive(containerd), { timeoutMs: stopTimeoutMs });
+  }
+}
+
+async function clear(socket: string): Promise<void> {
+  const containers = JSON.parse(await callEngine(socket, 'GET', '/containers/json?all=1')) as { Id: string }[];
+  for (const { Id } of containers) await callEngine(socket, 'DELETE', `/containers/${Id}?force=1&v=1`);
+  const networks = JSON.parse(await callEngine(socket, 'GET', '/networks')) as { Id: string; Driver: string }[];
+  for (const { Id, Driver } of networks) if (Driver === 'bridge') await callEngine(socket, 'DELETE', `/networks/${Id}`);
+}
+
+async function belongsTo(pid: number, root: string): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(root);
+}
+
+/** Unmounts what is left below, the deepest first, and removes the folder. */
+async function removeTree(root: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((place) => place.startsWith(`${root}/`))
+    .sort((a, b) => b.length - a.length);
+  for (const place of mounts) await run('umount', ['--lazy', place], inPath);
+  await rm(root, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** Another engine may have set the host to drop what is forwarded, bridged frames included: the pool is let through. */
+async function canForward(pool: string, act: 'A' | 'D'): Promise<boolean> {
+  const rule = ['-w', act === 'A' ? '-I' : '-D', 'FORWARD', '-s', pool, '-d', pool, '-j', 'ACCEPT'];
+  return run('iptables', rule, inPath).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** 10.201 to 10.250: the first that no bridge or route of this host has, by a start that differs between processes. */
+async function freePool(): Promise<string> {
+  const routes = await readFile('/proc/net/route', 'utf8').catch(() => '');
+  const taken = new Set(
+    routes.split('\n').map((line) => {
+      const destination = line.split('\t')[1] ?? '';
+      return `${Number.parseInt(destination.slice(6, 8), 16)}.${Number.parseInt(destination.slice(4, 6), 16)}`;
+    }),
+  );
+  pools += 1;
+  const first = process.pid * 7 + pools;
+  for (let step = 0; step < 50; step += 1) {
+    const base = `10.${201 + ((first + step) % 50)}`;
+    if (!taken.has(base)) return `${base}.0.0/16`;
+  }
+  throw new Error('Cannot choose addresses for a private engine: 10.201 to 10.250 are all in use');
+}
+let pools = 0;
+
+async function findDaemon(): Promise<string> {
+  const find = (): string | undefined =>
+    searchPath
+      .split(':')
+      .map((folder) => path.join(folder, 'dockerd'))
+      .find((file) => existsSync(file));
+  const found = find();
+  const isRoot = process.getuid?.() === 0;
+  if (found !== undefined && isRoot) return found;
+  const mend = 'run as root with Debian\'s package "docker.io", or leave its tests out: HERMESH_TEST_ENGINE=none';
+  if (!isRoot) throw new Error(`Cannot start a private engine: only root may; ${mend}`);
+  if (!existsSync('/etc/debian_version') || !existsSync('/usr/bin/apt-get'))
+    throw new Error(`Cannot start a private engine: there is no dockerd, and this is no Debian; ${mend}`);
+  await installEngine();
+  const installed = find();
+  if (installed === undefined) throw new Error(`Cannot start a private engine: docker.io brought no dockerd; ${mend}`);
+  return installed;
+}
+
+/** policy-rc.d answers 101 ("forbidden by policy") to Debian's packages, so that none of them starts a service. */
+async function installEngine(): Promise<void> {
+  const policy = '/usr/sbin/policy-rc.d';
+  await using undo = new AsyncDisposableStack();
+  if (!existsSync(policy)) {
+    await writeFile(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    undo.defer(() => rm(policy, { force: true }));
+  }
+  const apt = async (...args: string[]): Promise<void> => {
+    process.stderr.write(`Installing a container engine for the tests: apt-get ${args.join(' ')} ...\n`);
+    await run('apt-get', args, {
+      env: { ...process.env, PATH: searchPath, DEBIAN_FRONTEND: 'noninteractive' },
+      maxBuffer: 64 << 20,
+    });
+  };
+  await apt('update', '-q');
+  await apt('install', '-y', '-q', '--no-install-recommends', 'docker.io', 'iptables');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
