@@ -113,7 +113,10 @@ export async function openEndpoint(options: { now?: () => number; port?: number;
     log: { error: (fields) => void world.logged.push(fields), debug: () => undefined },
     ...(options.now && { now: options.now }),
   });
+  const open = new Set<IncomingMessage>();
   const server = createServer((request, response) => {
+    open.add(request);
+    response.once('close', () => open.delete(request));
     if (!mayPassHostAndOrigin(request.headers)) {
       response.writeHead(403).end();
       return;
@@ -128,6 +131,8 @@ export async function openEndpoint(options: { now?: () => number; port?: number;
   return {
     world,
     mcp,
+    /** The requests whose answer hasn't ended. */
+    open,
     port,
     url: new URL(`http://127.0.0.1:${port}/mcp`),
     [Symbol.asyncDispose]: async () => {

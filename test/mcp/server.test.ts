@@ -160,6 +160,7 @@ for (const [who, open] of Object.entries(eras)) {
     controller.abort();
     await rejected;
     await eventually('the operation has seen it', () => endpoint.world.aborted.length === 1);
+    await eventually('its stream is closed', () => ![...endpoint.open].some(({ method }) => method === 'POST'));
   });
 }
 
