@@ -1,6 +1,12 @@
 // How the operations are served over MCP: 2026-07-28 by itself, the 2025 revisions in sessions, on one endpoint, by the official SDK.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuthInfo, McpHandlerRequestOptions, Server, ServerContext } from '@modelcontextprotocol/server';
+import type {
+  AuthInfo,
+  McpHandlerRequestOptions,
+  RequestId,
+  Server,
+  ServerContext,
+} from '@modelcontextprotocol/server';
 import { type Principal, principalName } from '#governance';
 import type { Call, Operation, Progress } from './operation.ts';
 import { Sessions } from './sessions.ts';
@@ -84,7 +90,7 @@ export async function makeMcpServer<Context>(options: McpServerOptions<Context>)
     }
   };
 
-  const makeServer = (): Server => {
+  const makeServer = (leave?: (id: RequestId) => void): Server => {
     const server = new sdk.Server(options.serverInfo, {
       capabilities: { tools: {} },
       instructions: options.instructions,
@@ -92,11 +98,15 @@ export async function makeMcpServer<Context>(options: McpServerOptions<Context>)
     });
     server.onerror = onerror;
     server.setRequestHandler('tools/list', () => ({ tools }) as never);
-    server.setRequestHandler('tools/call', ({ params }, context) => call(params.name, params.arguments ?? {}, context));
+    server.setRequestHandler('tools/call', ({ params }, context) => {
+      const { id, signal } = context.mcpReq;
+      signal.addEventListener('abort', () => leave?.(id), { once: true });
+      return call(params.name, params.arguments ?? {}, context);
+    });
     return server;
   };
 
-  const stateless = sdk.createMcpHandler(makeServer, { onerror, maxRequestBodySize: maxBodyBytes });
+  const stateless = sdk.createMcpHandler(() => makeServer(), { onerror, maxRequestBodySize: maxBodyBytes });
   const sessions = new Sessions({
     makeServer,
     makeTransport: (own) =>

@@ -1,6 +1,6 @@
 // The sessions of 2025-era clients: opened by `initialize`, owned by one principal, bounded, and closed when they lie idle.
 import { randomUUID } from 'node:crypto';
-import type { Server, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
+import type { RequestId, Server, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
 
 /** IDE windows of one person are a handful, so this leaves room for programs; a session costs about 10 KB of heap. */
 const maxSessions = 256;
@@ -20,7 +20,8 @@ interface Session {
 }
 
 interface SessionsOptions {
-  readonly makeServer: () => Server;
+  /** It calls `leave` for a request that was cancelled: no answer will end its stream. */
+  readonly makeServer: (leave: (id: RequestId) => void) => Server;
   readonly makeTransport: (options: {
     sessionIdGenerator: () => string;
     onsessioninitialized: (id: string) => void;
@@ -68,7 +69,7 @@ export class Sessions {
       onsessionclosed: () => void this.#sessions.delete(id),
     });
     const session: Session = { id, owner, transport, usedAt: this.#options.now(), open: 0 };
-    await this.#options.makeServer().connect(transport);
+    await this.#options.makeServer((request) => transport.closeSSEStream(request)).connect(transport);
     return this.#hold(session);
   }
 

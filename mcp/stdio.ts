@@ -102,7 +102,7 @@ class Bridge {
     if (message === undefined) return this.#fail(null, code.parse, 'A line is not valid JSON');
     if (message === null) return this.#fail(null, code.invalidRequest, 'A line is not one JSON-RPC message');
     const { id, method } = message;
-    if (method === 'notifications/cancelled' && this.#cancel(message)) return;
+    if (method === 'notifications/cancelled') return this.#cancel(line, message);
     if (method === 'initialize' || method === undefined || id === undefined || id === null) {
       return this.#exchange(line, message);
     }
@@ -113,12 +113,14 @@ class Bridge {
     this.#running.add(running);
   }
 
-  /** Since 2026-07-28 a request over HTTP is cancelled by closing its stream, before that by the notification. */
-  #cancel(message: Message): boolean {
+  /**
+   * Since 2026-07-28 a request over HTTP is cancelled by closing its stream; before that by the notification, after which
+   * the stream stays open without an answer. So it is closed either way.
+   */
+  async #cancel(line: string, message: Message): Promise<void> {
     const controller = this.#inFlight.get(message.params?.requestId as Id);
-    if (!controller || this.#session) return false;
-    controller.abort();
-    return true;
+    if (!controller || this.#session) await this.#exchange(line, message);
+    controller?.abort();
   }
 
   async #exchange(line: string, message: Message): Promise<void> {

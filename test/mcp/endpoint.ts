@@ -68,16 +68,16 @@ const missing = define({
 const build = define({
   name: 'build',
   title: 'Build',
-  sentence: 'Builds in three steps.',
-  input: z.strictObject({}),
+  sentence: 'Builds in steps.',
+  input: z.strictObject({ steps: z.int().default(3) }),
   output: z.object({ steps: z.int() }),
   hints: { ...hints, readOnly: false, idempotent: false },
   http: { method: 'POST', path: '/api/builds' },
   remote: false,
   text: ({ steps }) => `${steps} steps`,
-  run: async (_world, _input, { report }) => {
-    for (const step of [1, 2, 3]) report({ message: `step ${step}`, fraction: step / 3 });
-    return { steps: 3 };
+  run: async (_world, { steps }, { report }) => {
+    for (let step = 1; step <= steps; step += 1) report({ message: `step ${step}`, fraction: step / steps });
+    return { steps };
   },
 });
 
@@ -103,7 +103,7 @@ const wait = define({
 export const operations: readonly Operation<World, Principal>[] = [wait, names, missing, echo, build];
 
 /** `now` moves only where a test moves it. Requests with the header `x-who` come from that principal. */
-export async function openEndpoint(options: { now?: () => number; port?: number } = {}) {
+export async function openEndpoint(options: { now?: () => number; port?: number; socket?: string } = {}) {
   const world: World = { started: [], aborted: [], callers: [], logged: [] };
   const mcp = await makeMcpServer<World>({
     operations,
@@ -113,17 +113,26 @@ export async function openEndpoint(options: { now?: () => number; port?: number 
     log: { error: (fields) => void world.logged.push(fields), debug: () => undefined },
     ...(options.now && { now: options.now }),
   });
+  const open = new Set<IncomingMessage>();
   const server = createServer((request, response) => {
+    open.add(request);
+    response.once('close', () => open.delete(request));
     if (!mayPassHostAndOrigin(request.headers)) {
       response.writeHead(403).end();
       return;
     }
     mcp.handleNode(request, response, { principal: principalOf(request) }).catch((error) => response.destroy(error));
   });
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => {
+    if (options.socket) server.listen(options.socket, resolve);
+    else server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = options.socket ? { port: 0 } : (server.address() as AddressInfo);
   return {
     world,
+    mcp,
+    /** The requests whose answer hasn't ended. */
+    open,
     port,
     url: new URL(`http://127.0.0.1:${port}/mcp`),
     [Symbol.asyncDispose]: async () => {

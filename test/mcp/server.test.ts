@@ -48,8 +48,7 @@ const eras: Record<string, (url: URL) => Promise<Caller>> = {
       call: (name, input, options) => client.callTool({ name, arguments: input }, undefined, options) as never,
       instructions: () => client.getInstructions(),
       [Symbol.asyncDispose]: async () => {
-        await transport.terminateSession();
-        await client.close();
+        await transport.terminateSession().finally(() => client.close());
       },
     };
   },
@@ -161,8 +160,30 @@ for (const [who, open] of Object.entries(eras)) {
     controller.abort();
     await rejected;
     await eventually('the operation has seen it', () => endpoint.world.aborted.length === 1);
+    await eventually('its stream is closed', () => ![...endpoint.open].some(({ method }) => method === 'POST'));
   });
 }
+
+test('of a flood of reports only so many are sent that they can be read', async () => {
+  await using endpoint = await openEndpoint({ now: () => 0 });
+  await using client = await eras['a client of 2026-07-28']?.(endpoint.url);
+  const seen: unknown[] = [];
+  await client?.call('build', { steps: 5000 }, { onprogress: (progress) => seen.push(progress) });
+  assert.equal(seen.length, 20);
+});
+
+test('closing the endpoint aborts what runs, in both eras', async () => {
+  for (const open of Object.values(eras)) {
+    await using endpoint = await openEndpoint();
+    const client = await open(endpoint.url);
+    const rejected = assert.rejects(client.call('wait', {}));
+    await eventually('the operation runs', () => endpoint.world.started.length === 1);
+    await endpoint.mcp.close();
+    await eventually('the operation has seen it', () => endpoint.world.aborted.length === 1);
+    await Promise.allSettled([client[Symbol.asyncDispose]()]);
+    await rejected;
+  }
+});
 
 test('a call of the 2025 era without a session is answered', async () => {
   await using endpoint = await openEndpoint();
