@@ -19,7 +19,7 @@ export async function converse(client: Client, style: Style): Promise<void> {
   const lines = createInterface({
     input: process.stdin,
     output: process.stdout,
-    completer: (line: string) => [[...names].filter((name) => name.startsWith(line)), line],
+    completer: (line: string): [string[], string] => [[...names].filter((name) => name.startsWith(line)), line],
   });
   process.stdout.write(`${names.size} CIs can be asked. "help" says how.\n`);
   let current: string | undefined;

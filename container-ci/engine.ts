@@ -95,6 +95,11 @@ interface Cancel {
 
 export interface Engine extends AsyncDisposable {
   info(options: Cancel): Promise<EngineInfo>;
+  /**
+   * Marks the engine as owned by a stack, unless it bears a mark already; gives the stack that owns it now. The mark is on the
+   * engine itself, so that it holds between daemons that know nothing of one another.
+   */
+  claim(stack: string, options: Cancel): Promise<string>;
   /** All containers, stopped ones too. */
   containers(options: Cancel): Promise<readonly ContainerSummary[]>;
   /** Undefined where there is none of that id or name. */

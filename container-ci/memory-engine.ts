@@ -61,6 +61,7 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
   bus.setMaxListeners(0);
   const engineId = randomUUID();
   let lost = new AbortController();
+  let owner: string | undefined;
   let nextPort = 40_000;
   let nextPid = 1000;
 
@@ -257,6 +258,11 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
       end(one, 137, false);
       held.delete(one.state.id);
       tell('destroy', one);
+    },
+    async claim(stack, { signal }) {
+      answer(signal);
+      owner ??= stack;
+      return owner;
     },
     async renameContainer(container, name, { signal }) {
       answer(signal);

@@ -7,7 +7,7 @@ import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
 import { lazyPackageSource, makeIntents, makePullAccess, makeRuns, openEngineLink, openImages } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { makeInvoke, operations } from '#daemon/operations';
-import { Audit, Events, mayStand, migrations as governanceMigrations } from '#governance';
+import { Audit, Events, migrations as governanceMigrations, mayStand } from '#governance';
 import { openBlobStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } from '#registry';

@@ -111,6 +111,12 @@ const outcomes: Record<Code, Outcome> = {
   'port-taken': conflict,
   'pull-failed': { status: 502, exitCode: 1 },
   'not-ready': failed,
+  // cookbooks
+  'dependency-cycle': invalid,
+  'unknown-dependency': invalid,
+  'missing-image': conflict,
+  'foreign-container': conflict,
+  'run-failed': failed,
   // governance
   'event-too-large': invalid,
   'events-gone': { status: 410, exitCode: 1 },

@@ -39,6 +39,10 @@ export async function openDockerEngine({
   return makeEngine(makeCaller(docker, endpoint), now);
 }
 
+/** The mark of the stack that owns an engine: a volume that holds nothing but a label. */
+const ownerVolume = 'hermesh-owner';
+const stackLabel = 'io.hermesh.stack';
+
 function makeEngine(call: Caller, now: () => number): Engine {
   const closed = new AbortController();
   const until = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closed.signal]);
@@ -284,6 +288,17 @@ function makeEngine(call: Caller, now: () => number): Engine {
         timeoutMs: removeTimeoutMs,
         signal: until(signal),
       });
+    },
+
+    async claim(stack, { signal }) {
+      // Creating a volume of a name that is there gives the one that is there, so two stacks can't both win.
+      const mark = await call.json<{ readonly Labels: Readonly<Record<string, string>> | null }>('claim the engine', {
+        method: 'POST',
+        path: '/volumes/create',
+        body: { Name: ownerVolume, Labels: { [stackLabel]: stack } },
+        signal: until(signal),
+      });
+      return mark.Labels?.[stackLabel] ?? stack;
     },
 
     async renameContainer(container, name, { signal }) {

@@ -76,7 +76,7 @@ export function makeCis({ registry, local, containers, facts, callRemote, now }:
       );
       return relayed(registration, registry.stack, question, text, started, now());
     }
-    if (containers && containers.observer.cis().some((one) => one.ci === record.name)) {
+    if (containers?.observer.cis().some((one) => one.ci === record.name)) {
       return asAnswer(await containers.observer.ask(record.name, question, { signal: asking.signal }), registry.stack);
     }
     if ((record.body as { type?: unknown }).type === 'tekton')
@@ -156,7 +156,7 @@ function asAnswer(answer: Awaited<ReturnType<Observer['ask']>>, stack: string): 
     intent: answer.intent,
     text: answer.text,
     findings: answer.findings.map((one) => ({ ...one, evidence: [...one.evidence] })),
-    evidence: answer.evidence.map((one) => ({ ...one, readAt: one.readAt.toISOString() })),
+    evidence: answer.evidence.map((one) => ({ ...one })),
     ms: answer.ms,
   };
 }

@@ -31,9 +31,9 @@ function recordOf(view: CiView): CiRecord {
   return {
     name: view.ci,
     type: 'container',
-    capabilities: [...view.capabilities],
+    capabilities: ['status', 'health', 'logs', 'explain'],
     health: view.health,
-    services: view.services.slice(0, 20).map(({ name, port, confidence }) => ({
+    services: view.services.slice(0, 20).map(({ name, ports: [port], confidence }) => ({
       name,
       ...(port === undefined ? {} : { port }),
       confidence: Math.round(confidence * 100) / 100,

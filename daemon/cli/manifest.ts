@@ -60,7 +60,7 @@ export function addManifest(program: Command, signal: AbortSignal): void {
       const out = output();
       const loaded = await loadManifest(path.resolve(file));
       const directory = path.join(homeOf(program.opts<CommonOptions>().home), 'apt');
-      const packages = openAptPackageSource({ directory, refresh: refresh ?? false });
+      const packages = openAptPackageSource({ directory, ...(refresh ? { maxListAgeMs: 0 } : {}) });
       const lock = await lockManifest(loaded.manifest, packages, {
         signal,
         report: (progress) => out.progress(progress),
@@ -68,7 +68,9 @@ export function addManifest(program: Command, signal: AbortSignal): void {
       const target = lockFileOf(loaded.file);
       writeWhole(target, formatLock(lock), 0o644);
       const count = new Set(
-        Object.values(lock.containers).flatMap((one) => one.packages.map((locked) => locked.sha256)),
+        Object.values(lock.containers)
+          .flatMap((platforms) => Object.values(platforms))
+          .flatMap(({ packages: locked }) => locked.map(({ sha256 }) => sha256)),
       ).size;
       out.result({ file: target, packages: count }, () => `Wrote ${target}: ${count} packages`);
     });

@@ -17,7 +17,7 @@ export function addMcp(program: Command, signal: AbortSignal): void {
       await bridgeStdio({
         input: process.stdin,
         output: process.stdout,
-        exchange: (request) => client.raw(request, { signal }),
+        post: (body, headers, options) => client.raw('POST', '/mcp', { body, headers, signal: options.signal }),
         signal,
       });
     });

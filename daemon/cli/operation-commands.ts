@@ -64,13 +64,13 @@ function commandOf(operation: DaemonOperation, program: Command, signal: AbortSi
 }
 
 function optionOf(key: string, property: Property): Option {
-  const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  // What is on unless said otherwise is turned off by its flag.
+  const isOff = property.type === 'boolean' && property.default === true;
+  const flag = `--${isOff ? 'no-' : ''}${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const option = new Option(
     property.type === 'boolean' ? flag : `${flag} <${key.toLowerCase()}>`,
     property.description ?? '',
   );
-  // Commander reads `--no-x` as the negation of `x`; the key of the input is `noX`.
-  if (flag.startsWith('--no-')) option.attributeName = () => key;
   if (property.enum) option.choices([...property.enum]);
   return option;
 }
@@ -90,7 +90,9 @@ async function carryOut(
     return value;
   });
   const isPost = operation.http.method === 'POST';
-  const query = new URLSearchParams(Object.entries(rest).map(([key, value]) => [key, String(value)])).toString();
+  const query = new URLSearchParams(
+    Object.entries(rest).map(([key, value]): [string, string] => [key, String(value)]),
+  ).toString();
   try {
     const result = await client.call(
       operation.http.method,

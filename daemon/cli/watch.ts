@@ -7,8 +7,8 @@ import type { CommonOptions } from './operation-commands.ts';
 interface Change {
   readonly kind: string;
   readonly name: string;
-  readonly feed: string;
-  readonly body?: unknown;
+  readonly stack: string;
+  readonly entry?: unknown;
 }
 
 export function addWatch(program: Command, signal: AbortSignal): void {
@@ -25,7 +25,7 @@ export function addWatch(program: Command, signal: AbortSignal): void {
         const change = value as Change;
         const line = json
           ? JSON.stringify(change)
-          : `${change.body === undefined ? '-' : '+'} ${change.kind}/${change.name}@${change.stack}`;
+          : `${change.entry === undefined ? '-' : '+'} ${change.kind}/${change.name}@${change.stack}`;
         process.stdout.write(`${line}\n`);
       }
     });

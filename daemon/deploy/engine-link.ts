@@ -1,7 +1,7 @@
 // The one engine of a stack: found, claimed so that no other stack takes it, and watched for being there.
 import type { Logger } from 'pino';
 import type { Engine, EngineInfo } from '#container-ci';
-import { findEngine } from '#container-ci/docker';
+import { type EngineSocket, findEngine } from '#container-ci/docker';
 import type { Config } from '../config.ts';
 import { DaemonError } from '../errors.ts';
 
@@ -17,8 +17,9 @@ export interface EngineLink extends AsyncDisposable {
 }
 
 /**
- * Finds the engine that the configuration names and claims it. Throws `no-engine` where it was asked for by name and
- * isn't there, and `engine-owned` where another stack has claimed it.
+ * Finds the engine that the configuration names and claims it. What `auto` doesn't find is no fault: a stack without an engine
+ * still builds, replicates and answers. Throws `engine-unreachable` where one was asked for by name and isn't there, and
+ * `engine-owned` where another stack has claimed it.
  */
 export async function openEngineLink(
   config: Pick<Config, 'engine' | 'engineSockets'>,
@@ -27,12 +28,15 @@ export async function openEngineLink(
   { signal }: { signal: AbortSignal },
 ): Promise<EngineLink> {
   if (config.engine === 'none') return withoutEngine('started with --engine none');
-  const engine = await find(config, signal);
+  const sockets: EngineSocket[] = [
+    ...config.engineSockets.docker.map((path) => ({ kind: 'docker', path }) as const),
+    ...config.engineSockets.podman.map((path) => ({ kind: 'podman', path }) as const),
+  ];
+  const engine = await findEngine(config.engine, { sockets, signal });
   if (!engine) return withoutEngine('no engine was found on this host');
   try {
-    const owner = await engine.owner({ signal });
-    if (owner !== undefined && owner !== stack) throw ownedBy(owner);
-    if (owner === undefined) await engine.claim(stack, { signal });
+    const owner = await engine.claim(stack, { signal });
+    if (owner !== stack) throw ownedBy(owner);
     const info = await engine.info({ signal });
     log.info({ engine: info.id, kind: info.kind, version: info.version }, 'engine connected');
     return {
@@ -45,24 +49,6 @@ export async function openEngineLink(
     await engine[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** What `auto` doesn't find is no fault: a stack without an engine still builds, replicates and answers. */
-async function find(
-  config: Pick<Config, 'engine' | 'engineSockets'>,
-  signal: AbortSignal,
-): Promise<Engine | undefined> {
-  const sockets =
-    config.engine === 'auto'
-      ? [...config.engineSockets.docker, ...config.engineSockets.podman]
-      : config.engineSockets[config.engine === 'podman' ? 'podman' : 'docker'];
-  const engine = await findEngine(sockets, { signal });
-  if (!engine && config.engine !== 'auto') {
-    throw new DaemonError('no-engine', `Cannot reach ${config.engine}: nothing answers at ${sockets.join(' or ')}`, {
-      mend: 'start the engine, set DOCKER_HOST=unix://PATH, or start without one by --engine none',
-    });
-  }
-  return engine;
 }
 
 function withoutEngine(reason: string): EngineLink {

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { BlobStore, Build, Digest, Lock, Manifest, PackageSource } from '#manifests';
+import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
+import type { PackageSource } from '#manifests/debian';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord, ManifestRecord } from '../kinds.ts';
 
@@ -49,7 +50,7 @@ export async function loadManifest(file: string): Promise<LoadedManifest> {
 
 /** `manifest.lock.json` beside `manifest.json`; another manifest's lock bears its name. */
 export function lockFileOf(manifestFile: string): string {
-  return manifestFile.replace(/\.json$/, '') + '.lock.json';
+  return `${manifestFile.replace(/\.json$/, '')}.lock.json`;
 }
 
 /** Undefined where there is none, which is enough for a manifest without Debian packages. */

@@ -33,7 +33,10 @@ export function makeIntents(
     if (manifest === undefined || manifest === 'reading') return undefined;
     const container = manifest.containers[identity.container];
     if (!container) return undefined;
-    const dependencies = Object.keys(container.depends_on).map((name) => ({ container: name, ci: ciName(manifest, name) }));
+    const dependencies = Object.keys(container.depends_on).map((name) => ({
+      container: name,
+      ci: ciName(manifest, name),
+    }));
     return { container, dependencies };
   };
 }

@@ -54,7 +54,10 @@ export function makeRuns(parts: Parts): Runs {
   /** One change of a project at a time: two plans made from one state would undo one another. */
   const alone = async <T>(project: string, work: () => Promise<T>): Promise<T> => {
     if (isBusy.has(project)) {
-      throw new DaemonError('busy', `Cannot change "${project}" now: another run or stop of it is going on`, { mayRetry: true, mend: 'wait for it' });
+      throw new DaemonError('busy', `Cannot change "${project}" now: another run or stop of it is going on`, {
+        mayRetry: true,
+        mend: 'wait for it',
+      });
     }
     isBusy.add(project);
     try {
@@ -66,8 +69,14 @@ export function makeRuns(parts: Parts): Runs {
 
   const build: Runs['build'] = async (file, options, call) => {
     const built = await images.build(file, options, call);
-    deed(call, { type: 'build.made', subject: built.digest, data: { project: built.manifest.project.name, images: built.build.images.length } }, () =>
-      registry.write(recordsOf(built)),
+    deed(
+      call,
+      {
+        type: 'build.made',
+        subject: built.digest,
+        data: { project: built.manifest.project.name, images: built.build.images.length },
+      },
+      () => registry.write(recordsOf(built)),
     );
     return built;
   };
@@ -84,23 +93,40 @@ export function makeRuns(parts: Parts): Runs {
       alone(project, async () => {
         const running = await engine.require().containers(call);
         const plan = planStop({ project, running, stack: registry.stack });
-        const removed = running.filter(({ labels }) => belongsTo(labels, registry.stack, project)).map(({ name }) => name);
+        const removed = running
+          .filter(({ labels }) => belongsTo(labels, registry.stack, project))
+          .map(({ name }) => name);
         if (removed.length === 0) {
-          throw new DaemonError('not-found', `Cannot stop "${project}": no container of it is on this stack`, { mend: 'hermesh ls run' });
+          throw new DaemonError('not-found', `Cannot stop "${project}": no container of it is on this stack`, {
+            mend: 'hermesh ls run',
+          });
         }
         await execute(parts, plan, call);
-        deed(call, { type: 'run.stopped', subject: project, data: { removed } }, () => registry.write([{ kind: 'run', name: project, body: undefined }]));
+        deed(call, { type: 'run.stopped', subject: project, data: { removed } }, () =>
+          registry.write([{ kind: 'run', name: project, body: undefined }]),
+        );
         return removed;
       }),
   };
 }
 
-async function start(parts: Parts, { manifest, digest, build }: BuiltManifest, call: OperationCall): Promise<RunOutcome> {
+async function start(
+  parts: Parts,
+  { manifest, digest, build }: BuiltManifest,
+  call: OperationCall,
+): Promise<RunOutcome> {
   const { engine: link, registry, deed } = parts;
   const engine = link.require();
   const project = manifest.project.name;
   const before = await engine.containers(call);
-  const plan = planRun({ manifest, manifestDigest: digest, images: build.images, running: before, stack: registry.stack, registryAddress: parts.registryAddress() });
+  const plan = planRun({
+    manifest,
+    manifestDigest: digest,
+    images: build.images,
+    running: before,
+    stack: registry.stack,
+    registryAddress: parts.registryAddress(),
+  });
   await execute(parts, plan, call);
 
   const earlier = new Map(before.map((one) => [one.name, one]));
@@ -115,7 +141,10 @@ async function start(parts: Parts, { manifest, digest, build }: BuiltManifest, c
       id: state.id,
       ci: ciName(manifest, container),
       outcome: plan.kept.includes(name) ? 'kept' : earlier.has(name) ? 'replaced' : 'started',
-      published: state.published.map(({ port, hostAddress, hostPort }) => ({ port, address: `${hostAddress}:${hostPort}` })),
+      published: state.published.map(({ port, hostAddress, hostPort }) => ({
+        port,
+        address: `${hostAddress}:${hostPort}`,
+      })),
     });
   }
   const record: RunRecord = {
@@ -155,9 +184,18 @@ function repositoryOf(reference: string): string {
   return withoutDigest.slice(withoutDigest.indexOf('/') + 1);
 }
 
-function removedBy(plan: RunPlan, before: readonly ContainerSummary[], stack: string, manifest: BuiltManifest['manifest']): string[] {
-  const wanted = new Set(Object.keys(manifest.containers).map((container) => engineName(manifest.project.name, container)));
-  return before.filter((one) => belongsTo(one.labels, stack, plan.project) && !wanted.has(one.name)).map(({ name }) => name);
+function removedBy(
+  plan: RunPlan,
+  before: readonly ContainerSummary[],
+  stack: string,
+  manifest: BuiltManifest['manifest'],
+): string[] {
+  const wanted = new Set(
+    Object.keys(manifest.containers).map((container) => engineName(manifest.project.name, container)),
+  );
+  return before
+    .filter((one) => belongsTo(one.labels, stack, plan.project) && !wanted.has(one.name))
+    .map(({ name }) => name);
 }
 
 function belongsTo(labels: Readonly<Record<string, string>>, stack: string, project: string): boolean {

@@ -26,7 +26,11 @@ export async function answerPull(request: IncomingMessage, response: ServerRespo
     return;
   }
   const answer = await answerDistribution(
-    { method: request.method ?? 'GET', path: (request.url ?? '/').split('?')[0] ?? '/', headers: request.headers },
+    {
+      method: request.method ?? 'GET',
+      path: (request.url ?? '/').split('?')[0] ?? '/',
+      headers: { range: request.headers.range, accept: request.headers.accept },
+    },
     {
       blobs,
       mayRead: (repository: string) => isOwner || (password !== undefined && pullAccess.mayPull(password, repository)),

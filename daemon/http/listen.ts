@@ -83,15 +83,13 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
     return reply.code(status).send({ error: problem, detail: problem.message });
   });
   app.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .send({
-        error: {
-          code: 'not-found',
-          message: `Cannot find "${request.method} ${request.url}"`,
-          mend: 'see /api/openapi.json',
-        },
-      }),
+    reply.code(404).send({
+      error: {
+        code: 'not-found',
+        message: `Cannot find "${request.method} ${request.url}"`,
+        mend: 'see /api/openapi.json',
+      },
+    }),
   );
   app.get('/health', () => ({ status: 'healthy' }));
   app.get('/ready', (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }));

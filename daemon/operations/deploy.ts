@@ -28,7 +28,7 @@ export const build = declare({
   title: 'Build a manifest',
   sentence:
     'Builds the OCI images of a manifest and its lock; the same manifest gives the same digests on every stack.',
-  input: z.object({ file, noCache: z.boolean().default(false).describe('assemble everything anew') }),
+  input: z.object({ file, cache: z.boolean().default(true).describe('take what this stack built before') }),
   output: z.object({ manifestDigest: z.string(), images: z.array(image), ms: z.int() }),
   hints: 'change',
   http: { method: 'POST', path: '/api/builds' },
@@ -46,9 +46,9 @@ export const build = declare({
         images.map((one) => [one.container, one.digest, megabytes(one.sizeBytes), one.cached ? 'cached' : 'built']),
       ),
     ].join('\n'),
-  async run(context, { file: path, noCache }, call) {
+  async run(context, { file: path, cache }, call) {
     const started = performance.now();
-    const built = await context.runs.build(path, { useCache: !noCache }, call);
+    const built = await context.runs.build(path, { useCache: cache }, call);
     return { ...built.build, images: [...built.build.images], ms: Math.round(performance.now() - started) };
   },
 });

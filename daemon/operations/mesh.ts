@@ -70,7 +70,9 @@ export const revoke = declare({
     if (!found)
       throw new DaemonError('not-found', `Cannot revoke "${stack}": it isn't of this mesh`, { mend: 'hermesh stacks' });
     if (found.self) throw new DaemonError('bad-input', 'Cannot revoke this stack itself', { mend: 'hermesh leave' });
-    await context.deed(call, { type: 'stack.revoked', subject: found.stack }, () => context.registry.revoke(found.stack));
+    await context.deed(call, { type: 'stack.revoked', subject: found.stack }, () =>
+      context.registry.revoke(found.stack),
+    );
     return { stack: found.stack, name: found.name };
   },
 });

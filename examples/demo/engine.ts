@@ -17,12 +17,17 @@ export async function findOrStartEngine(steps: Steps, parts: AsyncDisposableStac
     if (!existsSync(socket)) continue;
     const answer = await callEngine(socket, 'GET', '/_ping').catch(() => undefined);
     if (answer === undefined) continue;
-    await steps.run('Find the engine', async () => `the one at ${socket}; what the demo starts on it, it removes again`);
+    await steps.run(
+      'Find the engine',
+      async () => `the one at ${socket}; what the demo starts on it, it removes again`,
+    );
     await removeAfterwards(socket, parts);
     return { socket, isPrivate: false };
   }
   if (!engineWanted() || process.getuid?.() !== 0) {
-    steps.note('the containers: there is no Docker engine here. Start one, or run this as root on Debian, which installs one.');
+    steps.note(
+      'the containers: there is no Docker engine here. Start one, or run this as root on Debian, which installs one.',
+    );
     return undefined;
   }
   let socket = '';

@@ -29,7 +29,10 @@ try {
     if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
   }
 } catch (error) {
-  await writeFile(reportFile, `${JSON.stringify({ ok: false, error: (error as Error).message, ...steps.report() }, null, 2)}\n`);
+  await writeFile(
+    reportFile,
+    `${JSON.stringify({ ok: false, error: (error as Error).message, ...steps.report() }, null, 2)}\n`,
+  );
   process.stderr.write(`\nThe demo failed: ${(error as Error).stack}\n`);
   process.exitCode = 1;
 }

@@ -209,6 +209,11 @@ async function freePool(): Promise<string> {
 }
 let pools = 0;
 
+/** Installs the engine where it is missing, this is Debian and we are root; throws with the mend where it can't be had. */
+export async function ensureEngine(): Promise<void> {
+  await findDaemon();
+}
+
 async function findDaemon(): Promise<string> {
   const find = (): string | undefined =>
     searchPath
