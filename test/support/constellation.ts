@@ -10,6 +10,7 @@ import {
   type MayStand,
   MemoryHub,
   makeIdentity,
+  type Network,
   openDatabase,
   openRegistry,
   type Registry,
@@ -43,6 +44,7 @@ export interface Node extends AsyncDisposable {
   readonly name: string;
   readonly identity: Identity;
   readonly database: Database;
+  readonly network: Network;
   readonly registry: Registry;
 }
 
@@ -83,11 +85,14 @@ export class Constellation implements AsyncDisposable {
       replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
       retryMs: 50,
     });
+    // As a daemon does, so that the others know where to dial it.
+    registry.write([{ kind: 'stack', name, body: { name, addresses: [...network.addresses()] } }]);
     let closed = false;
     const node: Node = {
       name,
       identity,
       database,
+      network,
       registry,
       [Symbol.asyncDispose]: async () => {
         if (closed) return;

@@ -1,0 +1,54 @@
+// One exchange on a stream: each side sends one message, its length first, and ends; anything else is reset.
+import type { Stream } from '@libp2p/interface';
+import { RegistryError } from '#registry';
+
+/** The length in front of a message: four bytes, big-endian. */
+const prefixBytes = 4;
+/** Handed to the muxer at once; the rest waits for it to drain. */
+const chunkBytes = 64 * 1024;
+
+/** Sends the message and ends the writing side. */
+export async function send(stream: Stream, message: Uint8Array, { signal }: { signal: AbortSignal }): Promise<void> {
+  const whole = new Uint8Array(prefixBytes + message.byteLength);
+  new DataView(whole.buffer).setUint32(0, message.byteLength);
+  whole.set(message, prefixBytes);
+  for (let at = 0; at < whole.byteLength; at += chunkBytes) {
+    if (!stream.send(whole.subarray(at, at + chunkBytes))) await stream.onDrain({ signal });
+  }
+  await stream.close({ signal });
+}
+
+/** The one message of the other side; throws `too-large` before more than `maxBytes` is kept, `refused` where it is cut short. */
+export async function receive(
+  stream: Stream,
+  maxBytes: number,
+  { signal }: { signal: AbortSignal },
+): Promise<Uint8Array> {
+  const abort = (): void => stream.abort(timedOut(signal));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    if (signal.aborted) abort();
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of stream) {
+      size += part.byteLength;
+      if (size > maxBytes + prefixBytes) {
+        throw new RegistryError('too-large', `Cannot read a message of more than ${maxBytes} bytes`);
+      }
+      parts.push(part instanceof Uint8Array ? part : part.subarray());
+    }
+    signal.throwIfAborted();
+    const whole = Buffer.concat(parts, size);
+    if (size < prefixBytes || whole.readUInt32BE(0) !== size - prefixBytes) {
+      throw new RegistryError('refused', 'Cannot read a message: the stream ended before it did');
+    }
+    return new Uint8Array(whole.buffer, whole.byteOffset + prefixBytes, size - prefixBytes);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** What an aborted signal comes to here. */
+export function timedOut(signal: AbortSignal): RegistryError {
+  return new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason });
+}

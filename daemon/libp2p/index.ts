@@ -1,0 +1,3 @@
+// The door of the libp2p wing: the registry's network over TCP, Noise and yamux.
+export type { Libp2pOptions } from './network.ts';
+export { openLibp2pNetwork } from './network.ts';

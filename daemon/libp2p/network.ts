@@ -1,0 +1,354 @@
+// The registry's seam to the network, kept by a libp2p node: admission, exchanges, gossip, and news of connections.
+import type { Message } from '@libp2p/gossipsub';
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import {
+  type Access,
+  Broadcast,
+  type Handler,
+  type Identity,
+  type Log,
+  type Network,
+  type PeerEvent,
+  type ProtocolOptions,
+  RegistryError,
+  type RequestOptions,
+  type StackId,
+} from '#registry';
+import { receive, send, timedOut } from './exchange.ts';
+import { Gate } from './gate.ts';
+import { type MemberNode, makeMemberNode, maxPublishBytes, openDiallingNode } from './node.ts';
+
+export interface Libp2pOptions {
+  readonly identity: Pick<Identity, 'stack' | 'seed'>;
+  /** Multiaddrs to listen at, such as `/ip4/0.0.0.0/tcp/4801`; port 0 takes a free one. */
+  readonly listen: readonly string[];
+  /** Multiaddrs that others are told instead. */
+  readonly announce?: readonly string[];
+  /** Whether members find one another's addresses by a DHT among themselves; false by default. */
+  readonly dht?: boolean;
+  readonly log: Log;
+  /** Closes the network. */
+  readonly signal?: AbortSignal;
+}
+
+/** Opened by the dialler of each connection; only a member gets an answer. */
+const helloProtocol = '/hermesh/hello/1.0.0';
+const helloTimeoutMs = 5_000;
+/** A peer with an invite asks one thing and goes. */
+const inviteConnectionMs = 10_000;
+/** Exchanges of one protocol that one peer has open at a time. */
+const maxStreams = 16;
+/** Closing waits this long for what is under way. */
+const closeTimeoutMs = 1_500;
+
+/** Starts a node that listens; nobody is let in before the gate is set. */
+export async function openLibp2pNetwork(options: Libp2pOptions): Promise<Network> {
+  const gate = new Gate();
+  const network = new Libp2pNetwork(options, gate);
+  const { identity, listen, announce = [], dht = false, signal } = options;
+  const node = await makeMemberNode({
+    seed: identity.seed,
+    listen,
+    announce,
+    gate,
+    dht,
+    ping: (peer) => network.ping(peer.toString()),
+  });
+  await network.start(node);
+  signal?.addEventListener('abort', () => void network[Symbol.asyncDispose](), { once: true });
+  return network;
+}
+
+class Libp2pNetwork implements Network {
+  readonly stack: StackId;
+  readonly #log: Log;
+  readonly #gate: Gate;
+  readonly #admitted = new Map<StackId, Set<Connection>>();
+  readonly #hellos = new WeakMap<Connection, Promise<void>>();
+  readonly #events = new Broadcast<PeerEvent>();
+  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
+  readonly #stop = new AbortController();
+  #node: MemberNode | undefined;
+
+  constructor({ identity, log }: Libp2pOptions, gate: Gate) {
+    this.stack = identity.stack;
+    this.#log = log;
+    this.#gate = gate;
+  }
+
+  async start(node: MemberNode): Promise<void> {
+    this.#node = node;
+    node.addEventListener('connection:open', ({ detail }) => this.#opened(detail));
+    node.addEventListener('connection:close', ({ detail }) => this.#closed(detail));
+    node.services.pubsub.addEventListener('gossipsub:message', ({ detail: { msg, propagationSource } }) =>
+      this.#deliver(msg, propagationSource.toString()),
+    );
+    this.#serve(helloProtocol, { access: 'member', maxRequestBytes: 0, timeoutMs: helloTimeoutMs }, async () => empty);
+    await node.start();
+  }
+
+  addresses(): readonly string[] {
+    return this.#open.getMultiaddrs().map((address) => withPeer(address.toString(), this.stack));
+  }
+
+  connected(): readonly StackId[] {
+    return [...this.#admitted.keys()];
+  }
+
+  setGate(gate: (peer: StackId) => Access | undefined): void {
+    this.#gate.set(gate);
+  }
+
+  async disconnect(stack: StackId): Promise<void> {
+    for (const connection of this.#open.getConnections(peerIdFromString(stack))) {
+      connection.abort(new Error('the peer is no longer admitted'));
+      this.#closed(connection);
+    }
+  }
+
+  async connect(stack: StackId, addresses: readonly string[], { signal }: { signal: AbortSignal }): Promise<void> {
+    if (this.#admitted.has(stack)) return;
+    if (this.#gate.of(stack) !== 'member') {
+      throw new RegistryError('refused', `Cannot connect to "${stack}": it is not a member of this mesh`);
+    }
+    const limit = AbortSignal.any([signal, this.#stop.signal]);
+    const connection = await this.#dial(stack, addresses, limit);
+    await Promise.race([this.#greet(connection), rejection(limit)]);
+  }
+
+  async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
+    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
+    if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    return ask(connection, protocol, request, options);
+  }
+
+  async requestWithKey(
+    seed: Uint8Array,
+    addresses: readonly string[],
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array> {
+    const node = await openDiallingNode(seed);
+    try {
+      const connection = await dialAny(node, addresses, options.signal);
+      return await ask(connection, protocol, request, options);
+    } finally {
+      await node.stop();
+    }
+  }
+
+  serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
+    this.#serve(protocol, options, handler);
+  }
+
+  publish(topic: string, message: Uint8Array): void {
+    if (message.byteLength > maxPublishBytes || this.#stop.signal.aborted) return;
+    this.#open.services.pubsub.publish(topic, message).catch((error: unknown) => {
+      this.#log.debug({ topic, error }, 'not published');
+    });
+  }
+
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void {
+    const listeners = this.#topics.get(topic) ?? [];
+    this.#topics.set(topic, [...listeners, listener]);
+    if (listeners.length === 0) this.#open.services.pubsub.subscribe(topic);
+  }
+
+  events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
+    return this.#events.follow(options);
+  }
+
+  /** Milliseconds until that peer answered as a member. */
+  async ping(stack: StackId): Promise<number> {
+    const begin = performance.now();
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(helloTimeoutMs)]);
+    const connection = await this.#open.dial(peerIdFromString(stack), { signal });
+    await ask(connection, helloProtocol, empty, { signal, maxResponseBytes: 0 });
+    return performance.now() - begin;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    this.#events.close();
+    const node = this.#open;
+    // Half-open connections would make the node wait for each of them.
+    const limit = new Promise<void>((resolve) => {
+      setTimeout(resolve, closeTimeoutMs).unref();
+    });
+    await Promise.race([node.stop(), limit]);
+    for (const connection of node.getConnections()) connection.abort(new Error('the network is closed'));
+  }
+
+  get #open(): MemberNode {
+    if (!this.#node) throw new RegistryError('closed', 'Cannot use the network: it is not started');
+    return this.#node;
+  }
+
+  #opened(connection: Connection): void {
+    const access = this.#gate.of(connection.remotePeer);
+    if (connection.direction === 'outbound') {
+      this.#greet(connection).catch((error: unknown) => {
+        this.#log.debug({ peer: connection.remotePeer.toString(), error }, 'not admitted there');
+        connection.abort(new Error('the other side did not admit this stack'));
+      });
+    } else if (access === 'invite') {
+      const timer = setTimeout(() => connection.abort(new Error('the invite had its time')), inviteConnectionMs);
+      connection.addEventListener('close', () => clearTimeout(timer), { once: true });
+    }
+  }
+
+  /** Resolves once the other side answered as to a member; one greeting a connection. */
+  #greet(connection: Connection): Promise<void> {
+    const known = this.#hellos.get(connection);
+    if (known) return known;
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(helloTimeoutMs)]);
+    const greeting = ask(connection, helloProtocol, empty, { signal, maxResponseBytes: 0 }).then(() =>
+      this.#admit(connection),
+    );
+    this.#hellos.set(connection, greeting);
+    return greeting;
+  }
+
+  #admit(connection: Connection): void {
+    const stack = connection.remotePeer.toString();
+    const connections = this.#admitted.get(stack) ?? new Set();
+    if (connections.has(connection) || connection.status !== 'open' || this.#gate.of(stack) !== 'member') return;
+    connections.add(connection);
+    this.#admitted.set(stack, connections);
+    // Gossip and the DHT learn from identify that a peer speaks their protocols.
+    this.#open.services.identify.identify(connection).catch((error: unknown) => {
+      this.#log.debug({ stack, error }, 'identify failed');
+    });
+    if (connections.size === 1) this.#events.send({ type: 'connected', stack });
+  }
+
+  #closed(connection: Connection): void {
+    const stack = connection.remotePeer.toString();
+    const connections = this.#admitted.get(stack);
+    if (!connections?.delete(connection) || connections.size > 0) return;
+    this.#admitted.delete(stack);
+    this.#events.send({ type: 'disconnected', stack });
+  }
+
+  #deliver(message: Message, from: StackId): void {
+    if (this.#gate.of(from) !== 'member') return;
+    for (const listener of this.#topics.get(message.topic) ?? []) listener(message.data, from);
+  }
+
+  #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
+    this.#gate.need(protocol, options.access);
+    const answer = async (stream: Stream, connection: Connection): Promise<void> => {
+      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(options.timeoutMs)]);
+      try {
+        const request = await receive(stream, options.maxRequestBytes, { signal });
+        const from = connection.remotePeer.toString();
+        if (protocol === helloProtocol) this.#admit(connection);
+        const exchange = { from, access: options.access, signal };
+        await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
+      } catch (error) {
+        this.#log.debug({ protocol, error }, 'exchange was reset');
+        stream.abort(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    this.#open.handle(protocol, answer, { maxInboundStreams: maxStreams }).catch((error: unknown) => {
+      this.#log.error({ protocol, error }, 'protocol is not served');
+    });
+  }
+
+  /** By its addresses in turn, and then by what the other members know of it, where the DHT is on. */
+  async #dial(stack: StackId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+    const own = addresses.map((address) => withPeer(address, stack)).filter((address) => address.endsWith(stack));
+    try {
+      return await dialAny(this.#open, own, signal);
+    } catch (error) {
+      if (signal.aborted || !('dht' in this.#open.services)) throw error;
+      const found = await this.#open.peerRouting.findPeer(peerIdFromString(stack), { signal }).catch(() => undefined);
+      if (!found) throw error;
+      const more = found.multiaddrs.map((address) => withPeer(address.toString(), stack));
+      return dialAny(this.#open, more, signal);
+    }
+  }
+}
+
+const empty = new Uint8Array();
+
+/** One request and its answer on a stream of its own. */
+async function ask(
+  connection: Connection,
+  protocol: string,
+  request: Uint8Array,
+  { signal, maxResponseBytes }: RequestOptions,
+): Promise<Uint8Array> {
+  const peer = connection.remotePeer.toString();
+  let stream: Stream | undefined;
+  try {
+    stream = await connection.newStream(protocol, { signal });
+    const [answer] = await Promise.all([
+      receive(stream, maxResponseBytes, { signal }),
+      send(stream, request, { signal }),
+    ]);
+    return answer;
+  } catch (error) {
+    stream?.abort(error instanceof Error ? error : new Error(String(error)));
+    if (error instanceof RegistryError) throw error;
+    if (signal.aborted) throw timedOut(signal);
+    throw new RegistryError('refused', `Cannot ask "${peer}": it closed "${protocol}"`, { cause: error });
+  }
+}
+
+/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`. */
+async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  let reason: unknown;
+  let refused = false;
+  for (const address of addresses) {
+    try {
+      return await node.dial(parseAddress(address), { signal });
+    } catch (error) {
+      if (signal.aborted) throw timedOut(signal);
+      reason = error;
+      refused ||= !isUnreachable(error);
+    }
+  }
+  const where = addresses.length > 0 ? addresses.join(', ') : 'no known address';
+  throw new RegistryError(
+    refused ? 'refused' : 'unreachable',
+    `Cannot connect: ${refused ? 'it does not let this stack in' : 'nobody answers'} at ${where}`,
+    { cause: reason },
+  );
+}
+
+function parseAddress(address: string): Multiaddr {
+  try {
+    return multiaddr(address);
+  } catch (cause) {
+    throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
+  }
+}
+
+/** Whether nobody was met at all; an upgrade that fails means that somebody was. */
+function isUnreachable(error: unknown): boolean {
+  const causes = error instanceof AggregateError ? error.errors : [error];
+  return causes.every(
+    (cause) =>
+      cause instanceof RegistryError ||
+      (cause instanceof Error &&
+        ('code' in cause ||
+          ['TimeoutError', 'NoValidAddressesError', 'TransportUnavailableError'].includes(cause.name))),
+  );
+}
+
+function withPeer(address: string, stack: StackId): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${stack}`;
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(timedOut(signal));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
