@@ -13,7 +13,7 @@ export type {
   ListeningSocket,
   LogLine,
 } from './engine.ts';
-export { EngineError, type EngineErrorCode } from './error.ts';
+export { EngineError, type EngineErrorCode, messageOf } from './error.ts';
 export { type Evidence, redact } from './evidence.ts';
 export { expectedPorts } from './facts.ts';
 export type { Finding, FindingCode } from './findings.ts';

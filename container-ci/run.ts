@@ -10,8 +10,8 @@ import { type HealthCheck, intervalOf, patienceOf, probe } from './probe.ts';
 export type RunStep =
   | { readonly do: 'ensure-network'; readonly network: string; readonly labels: Readonly<Record<string, string>> }
   | { readonly do: 'pull'; readonly container: string; readonly reference: string }
-  /** Stops a container and puts it aside under another name, so that it can come back. */
-  | { readonly do: 'set-aside'; readonly name: string; readonly aside: string }
+  /** Stops a container and puts it aside under another name, so that it can come back; `ran` says whether it ran before. */
+  | { readonly do: 'set-aside'; readonly name: string; readonly aside: string; readonly ran: boolean }
   | { readonly do: 'create'; readonly container: string; readonly spec: ContainerSpec }
   | { readonly do: 'start'; readonly name: string }
   | {

@@ -1,5 +1,13 @@
 // A plan is carried out step by step; where one fails, what this run did is undone, and the error says why.
-import { carryOutStep, type Diagnosis, diagnose, type Finding, type RunStep, type StepParts } from '#container-ci';
+import {
+  carryOutStep,
+  type Diagnosis,
+  diagnose,
+  type Finding,
+  messageOf,
+  type RunStep,
+  type StepParts,
+} from '#container-ci';
 import { CookbookError } from './error.ts';
 import type { RunPlan } from './plan.ts';
 
@@ -66,12 +74,22 @@ export async function carryOut(
       const name = containerOf(step);
       const look = { now, signal: AbortSignal.timeout(diagnoseTimeoutMs) };
       const diagnosis = name === undefined ? undefined : await diagnose(engine, name, look).catch(() => undefined);
-      const undone = await undo(plan, [...done.map((one) => one.step), step], parts);
-      report('undone', undone.length === 0 ? 'what this run did is undone' : undone.join('; '));
-      throw new RunFailure(step, explain(plan, step, cause, diagnosis, undone), diagnosis, cause);
+      let end = 'what was done before it stays; the same can be asked for again';
+      if (!isFinal(step)) {
+        const failed = await undo(plan, [...done.map((one) => one.step), step], parts);
+        end =
+          failed.length === 0 ? 'what this run did is undone' : `not all of it could be undone: ${failed.join('; ')}`;
+        report('undone', end);
+      }
+      throw new RunFailure(step, explain(plan, step, cause, diagnosis, end), diagnosis, cause);
     }
   }
   return { done, ms: now() - began };
+}
+
+/** Clearing away comes after the last thing that may fail the run, and ends what can't be brought back. */
+function isFinal(step: RunStep): boolean {
+  return step.do === 'stop' || step.do === 'remove' || step.do === 'remove-network';
 }
 
 /** The last first; the failed step may have been done in part. What can't be undone is told, and the rest goes on. */
@@ -95,7 +113,7 @@ async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepPa
     if (step.do === 'set-aside')
       await attempt(`bringing back "${step.name}"`, async () => {
         if (await engine.inspect(step.aside, options)) await engine.renameContainer(step.aside, step.name, options);
-        if (await engine.inspect(step.name, options)) await engine.startContainer(step.name, options);
+        if (step.ran && (await engine.inspect(step.name, options))) await engine.startContainer(step.name, options);
       });
   }
   if (steps.some((step) => step.do === 'ensure-network')) {
@@ -111,15 +129,7 @@ function sameLabels(found: Readonly<Record<string, string>>, wanted: Readonly<Re
   return Object.entries(wanted).every(([key, value]) => found[key] === value);
 }
 
-function explain(
-  plan: RunPlan,
-  step: RunStep,
-  cause: unknown,
-  diagnosis: Diagnosis | undefined,
-  undone: readonly string[],
-): string {
-  const end =
-    undone.length === 0 ? 'what this run did is undone' : `not all of it could be undone: ${undone.join('; ')}`;
+function explain(plan: RunPlan, step: RunStep, cause: unknown, diagnosis: Diagnosis | undefined, end: string): string {
   const parts = [`Cannot run project "${plan.project}": ${describe(step)} failed: ${messageOf(cause)}; ${end}`];
   const [first] = diagnosis?.findings ?? [];
   if (first) parts.push(`Most likely ${first.summary}; to mend it, ${first.mend}`);
@@ -154,8 +164,4 @@ export function describe(step: RunStep): string {
 function containerOf(step: RunStep): string | undefined {
   if (step.do === 'create') return step.spec.name;
   return 'name' in step ? step.name : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -99,11 +99,11 @@ export function planRun(request: RunRequest): RunPlan {
   const steps: RunStep[] = [{ do: 'ensure-network', network, labels: makeNetworkLabels(stack, project) }];
   for (const { act, container, spec } of wanted)
     if (act === 'create') steps.push({ do: 'pull', container, reference: spec.image });
-  for (const one of dropped) steps.push({ do: 'set-aside', name: one.name, aside: asideName(one.id) });
+  for (const one of dropped) steps.push(setAside(one));
   for (const tier of tiers) {
     const here = wanted.filter(({ container }) => tier.includes(container));
     for (const { act, found, spec, container } of here) {
-      if (act === 'create' && found) steps.push({ do: 'set-aside', name: spec.name, aside: asideName(found.id) });
+      if (act === 'create' && found) steps.push(setAside(found));
       if (act === 'create') steps.push({ do: 'create', container, spec });
       if (act !== 'keep') steps.push({ do: 'start', name: spec.name });
     }
@@ -204,6 +204,10 @@ function specOf(request: RunRequest, container: string, image: PlannedImage, net
     ...(millicpus === undefined ? {} : { nanoCpus: millicpus * 1_000_000 }),
     ...(processes === undefined ? {} : { processes }),
   };
+}
+
+function setAside({ id, name, state }: ContainerSummary): RunStep {
+  return { do: 'set-aside', name, aside: asideName(id), ran: state === 'running' || state === 'restarting' };
 }
 
 /** What the containers above wait for; where none is above, health if it is declared. */

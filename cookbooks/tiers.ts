@@ -31,7 +31,9 @@ export function tiersOf(manifest: Manifest): string[][] {
     return level;
   };
   const names = Object.keys(manifest.containers).sort();
-  const tiers: string[][] = [];
-  for (const name of names) (tiers[levelOf(name, [])] ??= []).push(name);
-  return tiers;
+  const levelByName = names.map((name) => [name, levelOf(name, [])] as const);
+  const height = Math.max(...levelByName.map(([, level]) => level)) + 1;
+  return Array.from({ length: height }, (_, tier) =>
+    levelByName.filter(([, level]) => level === tier).map(([name]) => name),
+  );
 }
