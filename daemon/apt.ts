@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ManifestError, type Platform } from '#manifests';
 import {
@@ -29,6 +30,10 @@ export interface AptOptions {
 interface Apt {
   readonly architecture: string;
   readonly folder: string;
+  /** The addresses of the archives that it has lists of; asked once, forgotten when the lists change. */
+  bases: Promise<readonly string[]> | undefined;
+  /** Which of them holds a package, by its SHA-256, as far as it was resolved here. */
+  readonly origins: Map<string, string>;
   /** Runs a program of apt with the private configuration; `status` is its exit code. */
   run(program: string, args: readonly string[], signal: AbortSignal): Promise<Output>;
 }
@@ -45,6 +50,8 @@ const hourMs = 3_600_000;
 const maxOutputBytes = 16 * 1024 * 1024;
 /** Debian's whole index over a slow line. */
 const updateTimeoutMs = 300_000;
+/** A command line stays far below what Linux takes. */
+const maxBatch = 64;
 const helper = '/usr/lib/apt/apt-helper';
 
 /** Packages from the machine's Debian sources. Its calls throw `no-apt` where there is no apt. */
@@ -68,6 +75,7 @@ export function openAptPackageSource({
     updates.set(apt.folder, pending);
     await pending.finally(() => updates.delete(apt.folder));
   };
+  const downloads = new Map<string, Downloads>();
   return {
     async resolve(names, platform, { signal }) {
       const apt = await prepared(architectureOf(platform), signal);
@@ -77,7 +85,9 @@ export function openAptPackageSource({
     async fetch(locked, { signal }) {
       const apt = await prepared(locked.architecture === 'all' ? machineArchitecture() : locked.architecture, signal);
       if (!(await hasLists(apt))) await updated(apt, signal);
-      return await fetchOne(apt, locked, signal);
+      const queue = downloads.get(apt.folder) ?? new Downloads(apt);
+      downloads.set(apt.folder, queue);
+      return await queue.fetch(locked, signal);
     },
   };
 }
@@ -114,7 +124,13 @@ async function prepare(folder: string, architecture: string, signal: AbortSignal
   const text = Object.entries(own).map(([key, value]) => `${key} "${value}";`);
   await writeFile(config, `${[...kept, ...text, `APT::Architectures { "${architecture}"; };`].join('\n')}\n`);
   const environment = { LC_ALL: 'C', APT_CONFIG: config };
-  return { architecture, folder, run: (program, args, stop) => run(program, args, environment, stop) };
+  return {
+    architecture,
+    folder,
+    bases: undefined,
+    origins: new Map(),
+    run: (program, args, stop) => run(program, args, environment, stop),
+  };
 }
 
 async function updateLists(
@@ -133,6 +149,7 @@ async function updateLists(
   );
   if (now() - at < maxListAgeMs && (await hasLists(apt))) return;
   const done = await apt.run('apt-get', ['update'], AbortSignal.any([signal, AbortSignal.timeout(updateTimeoutMs)]));
+  apt.bases = undefined;
   const faults = done.err.split('\n').filter((line) => /^[EW]: /.test(line));
   if (!(await hasLists(apt))) {
     throw new ManifestError(
@@ -175,12 +192,12 @@ async function resolveNames(
   return done.out
     .split('\n')
     .filter((line) => line.startsWith("'"))
-    .map((line) => lockedOf(line, bases))
+    .map((line) => lockedOf(line, bases, apt.origins))
     .sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /** `'URI' NAME_VERSION_ARCHITECTURE.deb SIZE SHA256:HEX`, with percent-encoding in the first two. */
-function lockedOf(line: string, bases: readonly string[]): LockedPackage {
+function lockedOf(line: string, bases: readonly string[], origins: Map<string, string>): LockedPackage {
   const match = /^'([^']+)' (\S+)_(\S+)_(\S+)\.deb (\d+) SHA256:([0-9a-f]{64})$/.exec(line.trim());
   const [, uri = '', name = '', version = '', architecture = '', size = '', sha256 = ''] = match ?? [];
   const base = bases.find((one) => uri.startsWith(one));
@@ -190,6 +207,7 @@ function lockedOf(line: string, bases: readonly string[]): LockedPackage {
       `Cannot lock a package: apt answers "${line}", which has no SHA-256 of a Debian archive`,
     );
   }
+  origins.set(sha256, base);
   return lockedPackageSchema.parse({
     name,
     version: decodeURIComponent(version),
@@ -202,6 +220,14 @@ function lockedOf(line: string, bases: readonly string[]): LockedPackage {
 
 /** The addresses of the archives that apt has lists of, longest first, each with a slash at its end. */
 async function archives(apt: Apt, signal: AbortSignal): Promise<readonly string[]> {
+  apt.bases ??= askArchives(apt, signal);
+  apt.bases.catch(() => {
+    apt.bases = undefined;
+  });
+  return await apt.bases;
+}
+
+async function askArchives(apt: Apt, signal: AbortSignal): Promise<readonly string[]> {
   const done = await apt.run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'], signal);
   const bases = done.out
     .split('\n')
@@ -210,41 +236,103 @@ async function archives(apt: Apt, signal: AbortSignal): Promise<readonly string[
   return [...new Set(bases)].sort((left, right) => right.length - left.length || (left < right ? -1 : 1));
 }
 
-/** apt's own downloader, archive by archive: the file may be in any, also after the lists stopped naming it. */
-async function fetchOne(apt: Apt, locked: LockedPackage, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-  const encoded = locked.pool_path
+interface Wait {
+  readonly locked: LockedPackage;
+  readonly file: string;
+  readonly signal: AbortSignal;
+  readonly settle: PromiseWithResolvers<AsyncIterable<Uint8Array>>;
+}
+
+/** What is asked for at one time is one run of apt's downloader: one connection, and names are looked up once. */
+class Downloads {
+  readonly #apt: Apt;
+  #waiting: Wait[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(apt: Apt) {
+    this.#apt = apt;
+  }
+
+  fetch(locked: LockedPackage, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const file = path.join(this.#apt.folder, 'download', `${randomUUID()}.deb`);
+    const settle = Promise.withResolvers<AsyncIterable<Uint8Array>>();
+    this.#waiting.push({ locked, file, signal, settle });
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return settle.promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // Those who ask in the same turn come along.
+      await setImmediate();
+      const batch = this.#waiting.splice(0, maxBatch);
+      try {
+        await downloadAll(this.#apt, batch);
+      } catch (error) {
+        for (const { settle, signal } of batch) settle.reject(signal.aborted ? signal.reason : error);
+        await Promise.all(batch.map(({ file }) => rm(file, { force: true })));
+      }
+    }
+  }
+}
+
+/** Archive by archive: a file may be in any, also after the lists stopped naming it. */
+async function downloadAll(apt: Apt, batch: readonly Wait[]): Promise<void> {
+  // Given up only when nobody of the batch waits any more.
+  const gone = new AbortController();
+  const check = (): void => {
+    if (batch.every(({ signal }) => signal.aborted)) gone.abort(batch[0]?.signal.reason);
+  };
+  using listeners = new DisposableStack();
+  for (const { signal } of batch) {
+    signal.addEventListener('abort', check);
+    listeners.defer(() => signal.removeEventListener('abort', check));
+  }
+  check();
+  let left = batch;
+  const faults: string[] = [];
+  for (const base of await archives(apt, gone.signal)) {
+    const here = left.filter(({ locked }) => (apt.origins.get(locked.sha256) ?? base) === base);
+    if (here.length === 0) continue;
+    const args = here.flatMap(({ locked, file }) => [`${base}${encodePath(locked.pool_path)}`, file]);
+    const done = await apt.run(helper, ['download-file', ...args], gone.signal);
+    if (done.status !== 0) faults.push(`${done.out}\n${done.err}`);
+    const still: Wait[] = left.filter((wait) => !here.includes(wait));
+    for (const wait of here) {
+      if (await isFile(wait.file)) wait.settle.resolve(readOnce(wait.file));
+      else still.push(wait);
+    }
+    left = still;
+  }
+  const cause = new Error(faults.join('\n').slice(0, 2000));
+  const noMirror = faults.some((fault) => /Could not (resolve|connect)|Temporary failure|timed out/i.test(fault));
+  for (const { locked, settle } of left)
+    settle.reject(noMirror ? unreachable(locked, cause) : unavailablePackage(locked, cause));
+}
+
+function unreachable(locked: LockedPackage, cause: unknown): ManifestError {
+  return new ManifestError(
+    'mirror-unreachable',
+    `Cannot fetch "${locked.name}" ${locked.version}: no mirror answers; check the network`,
+    { cause, mayRetry: true },
+  );
+}
+
+/** apt moves a file to its place only when it is whole. */
+async function isFile(file: string): Promise<boolean> {
+  return await stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+function encodePath(poolPath: string): string {
+  return poolPath
     .split('/')
     .map((part) => encodeURIComponent(part))
     .join('/');
-  const file = path.join(apt.folder, 'download', `${randomUUID()}.deb`);
-  const faults: string[] = [];
-  try {
-    for (const base of await archives(apt, signal)) {
-      const done = await apt.run(
-        helper,
-        ['download-file', `${base}${encoded}`, file, `SHA256:${locked.sha256}`],
-        signal,
-      );
-      if (done.status === 0) return readOnce(file);
-      faults.push(`${done.out}\n${done.err}`);
-    }
-  } catch (error) {
-    await rm(file, { force: true });
-    throw error;
-  }
-  await rm(file, { force: true });
-  const cause = new Error(faults.join('\n').slice(0, 2000));
-  if (faults.some((fault) => /Could not (resolve|connect)|Temporary failure|timed out/i.test(fault))) {
-    throw new ManifestError(
-      'mirror-unreachable',
-      `Cannot fetch "${locked.name}" ${locked.version}: no mirror answers; check the network`,
-      {
-        cause,
-        mayRetry: true,
-      },
-    );
-  }
-  throw unavailablePackage(locked, cause);
 }
 
 async function* readOnce(file: string): AsyncIterable<Uint8Array> {

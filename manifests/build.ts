@@ -46,8 +46,8 @@ export interface Build {
   readonly images: readonly BuiltImage[];
 }
 
-/** Enough to keep a mirror busy, few enough to be welcome there. */
-const fetchesAtOnce = 4;
+/** A source may take what is asked for at once in one connection; each is on the disk, not in memory. */
+const fetchesAtOnce = 16;
 const maxLayerBytes = 16 * 1024 ** 3;
 const maxJsonBytes = 1024 * 1024;
 

@@ -29,20 +29,28 @@ export async function answerDistribution(
   request: DistributionRequest,
   context: { readonly blobs: BlobStore; readonly mayRead: (repository: string) => boolean },
 ): Promise<DistributionAnswer> {
+  const answer = await answerOf(request, context);
+  return request.method === 'HEAD' ? { ...answer, body: undefined } : answer;
+}
+
+async function answerOf(
+  request: DistributionRequest,
+  context: { readonly blobs: BlobStore; readonly mayRead: (repository: string) => boolean },
+): Promise<DistributionAnswer> {
   const { method, path } = request;
   if (method !== 'GET' && method !== 'HEAD')
     return refuse(405, 'UNSUPPORTED', `"${method}" is not served: this registry is read-only`);
-  if (path === '/v2' || path === '/v2/') return json(200, {}, method);
+  if (path === '/v2' || path === '/v2/') return json(200, {});
   const match = /^\/v2\/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)\/(manifests|blobs)\/([^/]+)$/.exec(path);
   const [, repository = '', kind, reference = ''] = match ?? [];
   if (!match) return refuse(404, 'NAME_UNKNOWN', `"${path}" is not known`);
   if (!context.mayRead(repository)) return refuse(403, 'DENIED', `"${repository}" is not open to this caller`);
-  if (kind === 'manifests') return await answerManifest(method, reference, context.blobs);
+  if (kind === 'manifests') return await answerManifest(reference, context.blobs);
   if (!isDigest(reference)) return refuse(400, 'DIGEST_INVALID', `"${reference}" is no sha256 digest`);
   return await answerBlob(request, reference, context.blobs);
 }
 
-async function answerManifest(method: string, reference: string, blobs: BlobStore): Promise<DistributionAnswer> {
+async function answerManifest(reference: string, blobs: BlobStore): Promise<DistributionAnswer> {
   const unknown = refuse(404, 'MANIFEST_UNKNOWN', `"${reference}" is not here; manifests are asked for by digest`);
   if (!isDigest(reference)) return unknown;
   const size = await blobs.size(reference);
@@ -52,7 +60,7 @@ async function answerManifest(method: string, reference: string, blobs: BlobStor
   return {
     status: 200,
     headers: { ...headersOf(reference, body.length), 'content-type': mediaTypes.manifest },
-    body: method === 'HEAD' ? undefined : body,
+    body,
   };
 }
 
@@ -114,10 +122,10 @@ function headersOf(digest: Digest, size: number): Record<string, string> {
 }
 
 function refuse(status: number, code: string, message: string): DistributionAnswer {
-  return json(status, { errors: [{ code, message }] }, 'GET');
+  return json(status, { errors: [{ code, message }] });
 }
 
-function json(status: number, value: unknown, method: string): DistributionAnswer {
+function json(status: number, value: unknown): DistributionAnswer {
   const body = Buffer.from(JSON.stringify(value));
   return {
     status,
@@ -126,6 +134,6 @@ function json(status: number, value: unknown, method: string): DistributionAnswe
       'content-length': String(body.length),
       'docker-distribution-api-version': 'registry/2.0',
     },
-    body: method === 'HEAD' ? undefined : body,
+    body,
   };
 }

@@ -1,0 +1,118 @@
+// That a folder is read alike everywhere, and what is refused.
+import assert from 'node:assert/strict';
+import { chmod, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { readSource, readSourceFile } from '../../manifests/sources.ts';
+import { openFolder } from './folder.ts';
+
+const { signal } = new AbortController();
+const pointer = '/applications/app/source';
+const all = { path: 'app', include: ['**'], exclude: [] as string[] };
+const files = {
+  'app/a.txt': 'a',
+  'app/sub/b.sh': 'b',
+  'app/sub/.hidden': 'c',
+  'app/.git/HEAD': 'x',
+  'app/sub/.git': 'y',
+};
+
+async function pathsOf(
+  folder: string,
+  source: { path: string; include: string[]; exclude: string[] },
+): Promise<string[]> {
+  return (await readSource(folder, source, { pointer, signal })).entries.map((entry) => entry.path);
+}
+
+test('the digest keeps through times, owners, umask, hard links and order, and changes with one byte', async () => {
+  await using one = await openFolder(files);
+  await using two = await openFolder(Object.fromEntries(Object.entries(files).reverse()));
+  await chmod(path.join(one.path, 'app/sub/b.sh'), 0o700);
+  await chmod(path.join(two.path, 'app/sub/b.sh'), 0o775);
+  await chmod(path.join(two.path, 'app/a.txt'), 0o600);
+  await utimes(path.join(two.path, 'app/a.txt'), 1, 1);
+  await link(path.join(two.path, 'app/a.txt'), path.join(two.path, 'other'));
+  await mkdir(path.join(two.path, 'app/empty'));
+  const read = (folder: string) => readSource(folder, all, { pointer, signal });
+  const { digest, entries } = await read(one.path);
+  assert.equal((await read(two.path)).digest, digest);
+  assert.deepEqual(
+    entries.map((entry) => [entry.path, entry.type === 'file' && entry.mode]),
+    [
+      ['a.txt', 0o644],
+      ['sub/.hidden', 0o644],
+      ['sub/b.sh', 0o755],
+    ],
+  );
+  await writeFile(path.join(two.path, 'app/a.txt'), 'b');
+  assert.notEqual((await read(two.path)).digest, digest);
+  await writeFile(path.join(two.path, 'app/a.txt'), 'a');
+  await rename(path.join(two.path, 'app/a.txt'), path.join(two.path, 'app/a2.txt'));
+  assert.notEqual((await read(two.path)).digest, digest);
+});
+
+test('patterns choose, and what git and the manifest are is never taken', async () => {
+  await using folder = await openFolder({
+    ...files,
+    'manifest.json': '{}',
+    'manifest.lock.json': '{}',
+    'x/manifest.json': '',
+  });
+  assert.deepEqual(await pathsOf(folder.path, { ...all, exclude: ['**/.*'] }), ['a.txt', 'sub/b.sh']);
+  assert.deepEqual(await pathsOf(folder.path, { ...all, include: ['sub/*'] }), ['sub/.hidden', 'sub/b.sh']);
+  assert.deepEqual(await pathsOf(folder.path, { ...all, include: ['**/?.*'] }), ['a.txt', 'sub/b.sh']);
+  assert.deepEqual(await pathsOf(folder.path, { ...all, exclude: ['sub'] }), ['a.txt']);
+  assert.deepEqual(await pathsOf(folder.path, { ...all, path: '.', exclude: ['app/**'] }), ['x/manifest.json']);
+});
+
+test('links that stay inside are kept, and those that lead out are refused', async () => {
+  await using folder = await openFolder(files);
+  const place = path.join(folder.path, 'app/sub/link');
+  await symlink('../a.txt', place);
+  const { entries } = await readSource(folder.path, all, { pointer, signal });
+  assert.deepEqual(entries.at(-1), { type: 'symlink', path: 'sub/link', target: '../a.txt' });
+  for (const target of ['/etc/passwd', '../../outside', '..//../x']) {
+    await rm(place);
+    await symlink(target, place);
+    await assert.rejects(readSource(folder.path, all, { pointer, signal }), { code: 'unsafe-source' });
+  }
+});
+
+test('names that fall together, that are not UTF-8, and pipes are refused', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  for (const [first, second] of [
+    ['Read.me', 'read.ME'],
+    ['\u00e9', 'e\u0301'],
+    ['Dir/a', 'dir/b'],
+  ] as const) {
+    await using folder = await openFolder({ [`app/${first}`]: '', [`app/${second}`]: '' });
+    await assert.rejects(readSource(folder.path, all, { pointer, signal }), /falls together/);
+  }
+  await using folder = await openFolder(files);
+  await writeFile(Buffer.concat([Buffer.from(path.join(folder.path, 'app/')), Buffer.from([0xff])]), '');
+  await assert.rejects(readSource(folder.path, all, { pointer, signal }), /not UTF-8/);
+  await using other = await openFolder(files);
+  const { execFileSync } = await import('node:child_process');
+  execFileSync('mkfifo', [path.join(other.path, 'app/pipe')]);
+  await assert.rejects(readSource(other.path, all, { pointer, signal }), /neither a file/);
+});
+
+test('what is not there is missing, with the place in the manifest and the near name', async () => {
+  await using folder = await openFolder(files);
+  await assert.rejects(readSource(folder.path, { ...all, path: 'ap' }, { pointer, signal }), (error: Error) => {
+    assert.ok('code' in error && 'problems' in error);
+    assert.equal(error.code, 'missing-source');
+    assert.deepEqual(error.problems, [
+      { pointer: `${pointer}/path`, line: undefined, message: 'there is no "ap"', mend: 'did you mean "app"?' },
+    ]);
+    return true;
+  });
+  const place = { pointer: '/containers/a/files/0' };
+  await assert.rejects(readSourceFile(folder.path, 'app', place), { code: 'missing-source' });
+  await assert.rejects(readSource(folder.path, { ...all, exclude: ['**'] }, { pointer, signal }), {
+    code: 'missing-source',
+  });
+  await symlink('/etc/passwd', path.join(folder.path, 'out'));
+  await assert.rejects(readSourceFile(folder.path, 'out', place), { code: 'unsafe-source' });
+});
