@@ -141,7 +141,10 @@ class OpenRegistry implements Registry {
       { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs },
       async (request, { from }) => {
         const { answer, admitted } = this.#admission.answer(request, from);
-        if (admitted) this.#stated([admitted]);
+        if (admitted) {
+          this.#stated([admitted]);
+          void this.#tell([admitted]);
+        }
         return answer;
       },
     );
@@ -248,8 +251,7 @@ class OpenRegistry implements Registry {
     const member = this.members().find(({ stack, name }) => stack === label || name === label);
     const statements = this.#membership.revoke(member?.stack ?? label);
     this.#stated(statements);
-    this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
-    await Promise.all(this.#connected().map((peer) => this.#spread.exchange(peer)));
+    await this.#tell(statements);
   }
 
   async leave(): Promise<void> {
@@ -346,6 +348,12 @@ class OpenRegistry implements Registry {
     this.#connections.check();
     this.#tellMembers();
     this.directory.wake();
+  }
+
+  /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
+  async #tell(statements: readonly Statement[]): Promise<void> {
+    this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
+    await Promise.all(this.#connected().map((peer) => this.#spread.exchange(peer)));
   }
 
   #presence(stack: StackId): Presence {

@@ -44,7 +44,7 @@ interface Parts {
 
 export function makeCis({ registry, local, containers, facts, callRemote, now }: Parts): Cis {
   const find = (name: string): Entry => {
-    const found = registry.directory.get('ci', name.toLowerCase());
+    const found = registry.directory.get('ci', labelOf(name));
     if (found) return found;
     const away = registry.directory
       .list({ kind: 'ci', includeUnreachable: true })
@@ -117,6 +117,12 @@ export function makeCis({ registry, local, containers, facts, callRemote, now }:
       };
     },
   };
+}
+
+/** Names of CIs are in lower case, and ids of stacks aren't: of `Name@Stack` only the name is folded. */
+function labelOf(name: string): string {
+  const at = name.lastIndexOf('@');
+  return at <= 0 ? name.toLowerCase() : `${name.slice(0, at).toLowerCase()}${name.slice(at)}`;
 }
 
 /** The answer of a CI that registered itself: its own words, with what was read being that answer. */
