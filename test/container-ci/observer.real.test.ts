@@ -21,7 +21,8 @@ test('a real container has a CI from its start to its removal, also through a cr
     name: 'broken',
     command: ['/bin/sh', '-c', 'echo "cat: /etc/app.conf: No such file or directory" >&2; exit 1'],
   });
-  for (const image of [web, broken]) await loadSmallImage(dockerd.socket, image);
+  const greedy = await makeSmallImage({ name: 'greedy', command: ['/bin/tail', '/dev/zero'] });
+  for (const image of [web, broken, greedy]) await loadSmallImage(dockerd.socket, image);
   const { api } = makeManifest({
     api: { ports: [8080], health: { http: { port: 8080, path: '/index.html' }, interval_seconds: 1, retries: 2 } },
   }).containers;
@@ -74,6 +75,16 @@ test('a real container has a CI from its start to its removal, also through a cr
   assert.equal(loop.findings[0]?.code, 'log-missing-file');
   await engine.removeContainer('broken', { signal });
   await eventually('the broken one is gone', () => viewOf('broken-ci') === undefined);
+
+  await engine.createContainer(
+    { name: 'greedy', image: greedy.tag, labels: {}, network, publish: [], restart: 'no', memoryBytes: 16 << 20 },
+    { signal },
+  );
+  await engine.startContainer('greedy', { signal });
+  await eventually('it is stopped', () => viewOf('greedy-ci')?.health === 'stopped', { timeoutMs: 30_000 });
+  const killed = await observer.ask('greedy-ci', 'what is wrong?', { signal });
+  assert.equal(killed.findings[0]?.code, 'out-of-memory');
+  await engine.removeContainer('greedy', { signal });
 
   await dockerd.crash();
   await eventually(

@@ -199,6 +199,17 @@ test('a stopped dependency of the same project is found as the cause', async () 
   intents.clear();
 });
 
+test('a container without a manifest becomes unhealthy once a service that was surely seen no longer listens', async () => {
+  const { engine, controls } = await makeEngine();
+  await using observer = await openObserver(parts(engine));
+  const id = await run(engine, spec('stranger'));
+  await eventually('redis is seen', () => observer.cis()[0]?.services[0]?.name === 'redis');
+  controls.listen(id, []);
+  await eventually('it is unhealthy', () => observer.cis()[0]?.health === 'unhealthy', { timeoutMs: 30_000 });
+  controls.listen(id, [6379]);
+  await eventually('it is healthy again', () => observer.cis()[0]?.health === 'healthy', { timeoutMs: 30_000 });
+});
+
 test('a CI costs at most 200 KB', async () => {
   const { engine } = await makeEngine();
   const count = 200;
