@@ -52,6 +52,10 @@ export interface Surroundings {
 const maxHistory = 40;
 /** What a view names; more services than this in one container are its lesser ones. */
 const maxServices = 5;
+/** A process and the port it listens on; a port alone may be a passing one. */
+const sureConfidence = 0.95;
+/** More ports than this make no service. */
+const maxObserved = 16;
 /** Looks at services are spread by this part of their interval, so that many CIs don't look at once. */
 const jitter = 0.25;
 /** A container that just started is looked at again this soon: its service may need a moment to listen. */
@@ -67,6 +71,8 @@ export class Companion {
   #services: readonly ServiceClaim[] = [];
   #intent: ContainerIntent | undefined;
   #history: LifeEvent[] = [];
+  /** Ports of services that were surely seen in this life: what is expected of a container without a manifest. */
+  #observed: readonly number[] = [];
   #wake = new AbortController();
   #nextLook = 0;
 
@@ -129,6 +135,7 @@ export class Companion {
   see(state: ContainerState): void {
     const restarted = state.startedAt?.getTime() !== this.#state.startedAt?.getTime();
     this.#health = afterState(this.#health, state, this.#around.now(), restarted);
+    if (restarted) this.#observed = [];
     this.#state = state;
     if (state.status !== 'running') {
       this.#services = [];
@@ -154,10 +161,10 @@ export class Companion {
       } catch (error) {
         if (!signal.aborted) this.#around.failed(this, error);
       }
-      const isRunning = this.#state.status === 'running';
-      const pause = isRunning
-        ? intervalOf(this.intent?.container.health, this.#health.status === 'starting')
-        : this.#around.refreshMs;
+      const check = this.intent?.container.health;
+      const probeMs =
+        this.#state.status === 'running' ? intervalOf(check, this.#health.status === 'starting') : Infinity;
+      const pause = check && probeMs !== Infinity ? probeMs : Math.min(probeMs, this.#around.refreshMs);
       await sleep(pause, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => undefined);
     }
   }
@@ -167,7 +174,8 @@ export class Companion {
     const state = this.#state;
     const container = this.intent?.container;
     const check = container?.health;
-    const got = await probe(engine, state, { check, ports: expectedPorts(container) }, { now, signal });
+    const ports = container ? expectedPorts(container) : this.#observed;
+    const got = await probe(engine, state, { check, ports }, { now, signal });
     // The container may have ended or started anew meanwhile: then the answer is about another life.
     if (signal.aborted || this.#state !== state) return;
     this.#health = afterProbe(this.#health, got, patienceOf(check), state.startedAt?.getTime() ?? 0);
@@ -188,6 +196,11 @@ export class Companion {
         environmentNames,
         declaredPorts: container?.ports ?? [],
       });
+      const sure = this.#services.filter(({ confidence }) => confidence >= sureConfidence);
+      this.#observed = [...new Set([...this.#observed, ...sure.flatMap(({ ports: seen }) => seen)])].slice(
+        0,
+        maxObserved,
+      );
     }
     this.#around.changed(this);
   }

@@ -1,7 +1,7 @@
 // A Docker engine of a test's own: its data, socket, networks and processes, started in seconds and gone afterwards.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,7 +23,7 @@ export interface PrivateEngine extends AsyncDisposable {
   readonly pid: number;
   /** The addresses of its networks, such as `10.201.0.0/16`. */
   readonly addressPool: string;
-  /** Stops the daemon with SIGKILL and starts it again over the same data, as a crash of the engine does. */
+  /** Kills the daemon with all its containers and starts it again over the same data, as a power cut does. */
   crash(): Promise<void>;
 }
 
@@ -51,6 +51,7 @@ export async function startPrivateEngine({
   undo.defer(() => removeTree(root));
   if (await canForward(pool, 'A')) undo.defer(async () => void (await canForward(pool, 'D')));
   const socket = path.join(root, 'sock');
+  undo.defer(() => removeBridges(pool));
   let pid = await startDaemon(binary, name, root, socket, pool);
   undo.defer(() => stopDaemon(pid, root, socket));
   const owned = undo.move();
@@ -62,8 +63,8 @@ export async function startPrivateEngine({
     },
     addressPool: pool,
     async crash() {
-      process.kill(pid, 'SIGKILL');
-      await eventually('the engine is dead', () => !isAlive(pid), { timeoutMs: stopTimeoutMs });
+      await endProcess(pid, 'SIGKILL');
+      await endOrphans(root);
       await rm(path.join(root, 'pid'), { force: true });
       pid = await startDaemon(binary, name, root, socket, pool);
     },
@@ -145,17 +146,45 @@ async function startDaemon(binary: string, name: string, root: string, socket: s
 async function stopDaemon(pid: number, root: string, socket: string): Promise<void> {
   if (isAlive(pid)) {
     await clear(socket).catch((error: unknown) => process.stderr.write(`private engine: ${String(error)}\n`));
-    process.kill(pid, 'SIGTERM');
-    await eventually('the engine has ended', () => !isAlive(pid), { timeoutMs: stopTimeoutMs }).catch(() => {
-      process.kill(pid, 'SIGKILL');
-    });
+    await endProcess(pid, 'SIGTERM');
   }
-  const containerd = Number(
-    await readFile(path.join(root, 'exec', 'containerd', 'containerd.pid'), 'utf8').catch(() => '0'),
-  );
-  if (containerd > 0 && (await belongsTo(containerd, root))) {
-    process.kill(containerd, 'SIGTERM');
-    await eventually('its containerd has ended', () => !isAlive(containerd), { timeoutMs: stopTimeoutMs });
+  await endOrphans(root);
+}
+
+/** What a daemon that died leaves running: its containerd, and the shims with the containers that are their children. */
+async function endOrphans(root: string): Promise<void> {
+  for (const pid of await processesOf((commandLine) => commandLine.includes(`${root}/exec/containerd/`))) {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+    for (const child of children.split(' ').filter((word) => word !== '')) await endProcess(Number(child), 'SIGKILL');
+    await endProcess(pid, 'SIGKILL');
+  }
+  await rm(path.join(root, 'exec', 'containerd', 'containerd.pid'), { force: true });
+}
+
+async function processesOf(isWanted: (commandLine: string) => boolean): Promise<number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    if (isWanted(await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => ''))) found.push(Number(entry));
+  }
+  return found;
+}
+
+async function endProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  try {
+    process.kill(pid, signal);
+    await eventually(`process ${pid} has ended`, () => !isAlive(pid), { timeoutMs: stopTimeoutMs });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ESRCH' && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  }
+}
+
+/** Bridges with an address of the pool: the daemon removes its own, one that was killed doesn't. */
+async function removeBridges(pool: string): Promise<void> {
+  const base = pool.split('.').slice(0, 2).join('.');
+  const { stdout } = await run('ip', ['-o', '-4', 'addr', 'show'], inPath).catch(() => ({ stdout: '' }));
+  for (const [, name, address] of stdout.matchAll(/^\d+: (br-\S+)\s+inet (\S+)/gm)) {
+    if (name !== undefined && address?.startsWith(`${base}.`)) await run('ip', ['link', 'del', name], inPath);
   }
 }
 
@@ -164,10 +193,6 @@ async function clear(socket: string): Promise<void> {
   for (const { Id } of containers) await callEngine(socket, 'DELETE', `/containers/${Id}?force=1&v=1`);
   const networks = JSON.parse(await callEngine(socket, 'GET', '/networks')) as { Id: string; Driver: string }[];
   for (const { Id, Driver } of networks) if (Driver === 'bridge') await callEngine(socket, 'DELETE', `/networks/${Id}`);
-}
-
-async function belongsTo(pid: number, root: string): Promise<boolean> {
-  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(root);
 }
 
 /** Unmounts what is left below, the deepest first, and removes the folder. */
@@ -252,10 +277,10 @@ async function installEngine(): Promise<void> {
   await apt('install', '-y', '-q', '--no-install-recommends', 'docker.io', 'iptables');
 }
 
+/** A process that has ended and wasn't waited for by its parent counts as ended. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
   }

@@ -25,6 +25,7 @@ const applets = [
   'true',
   'false',
   'kill',
+  'tail',
 ];
 const layerType = 'application/vnd.oci.image.layer.v1.tar';
 const configType = 'application/vnd.oci.image.config.v1+json';
@@ -155,9 +156,14 @@ async function makeLayer(): Promise<Buffer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'hermesh-busybox-'));
   try {
     await chmod(folder, 0o755);
-    await run('apt-get', ['download', '-q', 'busybox-static'], { cwd: folder }).catch((error: unknown) => {
-      throw new Error('Cannot make the small image: apt-get can\'t download "busybox-static"; run "apt-get update"', {
-        cause: error,
+    const download = () => run('apt-get', ['download', '-q', 'busybox-static'], { cwd: folder });
+    // A fresh machine has no lists of packages yet.
+    await download().catch(async (cause: unknown) => {
+      await run('apt-get', ['update', '-q']).then(download, () => {
+        throw new Error(
+          'Cannot make the small image: apt-get can\'t download "busybox-static"; run "apt-get update" as root',
+          { cause },
+        );
       });
     });
     const [archive = ''] = (await readdir(folder)).filter((file) => file.endsWith('.deb'));

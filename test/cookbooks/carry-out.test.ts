@@ -1,0 +1,137 @@
+// A run over the twin in memory: it comes up, changes nothing twice, and undoes what it did where a step fails.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Engine, type MemoryImage, makeMemoryEngine } from '#container-ci';
+import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
+import { type Manifest, manifestSchema } from '../../manifests/schema.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const stack = 'stack-a';
+const registryAddress = '127.0.0.1:1';
+
+const makeProject = (api: object = {}): Manifest =>
+  manifestSchema.parse({
+    manifest_version: '1.0',
+    project: { name: 'shop' },
+    containers: { redis: { ports: [6379] }, api: { depends_on: { redis: {} }, restart: 'no', ...api } },
+  });
+
+function makeRun(versions: Record<string, MemoryImage>) {
+  const { engine, controls } = makeMemoryEngine();
+  for (const [digest, image] of Object.entries(versions))
+    controls.addImage(`${registryAddress}/shop/${digest.split('-')[0]}@sha256:${digest}`, image);
+  const planOf = async (manifest: Manifest, api: string) => {
+    const images = ['redis', api].map((digest) => ({
+      container: digest.split('-')[0] ?? '',
+      digest: `sha256:${digest}`,
+      configDigest: 'sha256:c',
+      buildKey: 'sha256:b',
+    }));
+    const running = await engine.containers({ signal });
+    return planRun({ manifest, manifestDigest: 'sha256:m', images, running, stack, registryAddress });
+  };
+  const reported: RunProgress[] = [];
+  const parts = {
+    engine,
+    login: () => ({ username: 'u', password: 'p' }),
+    now: Date.now,
+    report: (progress: RunProgress) => void reported.push(progress),
+  };
+  return { engine, controls, planOf, parts, reported };
+}
+const listOf = async (engine: Engine): Promise<string[]> =>
+  (await engine.containers({ signal }))
+    .map(({ name, state, image }) => `${name} ${state} ${image.split(':').at(-1)}`)
+    .sort();
+
+test('a run comes up, and the same run again touches nothing', async () => {
+  const { engine, planOf, parts, reported } = makeRun({ redis: { ports: [6379] }, 'api-1': {} });
+  const { done } = await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  assert.ok(done.every(({ ms }) => ms >= 0));
+  assert.deepEqual(await listOf(engine), ['shop-api running api-1', 'shop-redis running redis']);
+  assert.deepEqual(
+    [reported[0]?.state, reported[0]?.message, reported.at(-1)?.state],
+    ['begins', 'make sure of network hermesh-shop', 'done'],
+  );
+  const before = (await engine.containers({ signal })).map(({ id }) => id);
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  assert.deepEqual(
+    (await engine.containers({ signal })).map(({ id }) => id),
+    before,
+  );
+});
+
+test('a first run that fails leaves nothing behind and says why, with the last lines of the log', async () => {
+  const { engine, planOf, parts, reported } = makeRun({
+    redis: { ports: [6379] },
+    'api-1': { exitCode: 127, output: ['sh: server: not found', 'PASSWORD=hunter2'] },
+  });
+  await assert.rejects(carryOut(await planOf(makeProject(), 'api-1'), parts, { signal }), (error: RunFailure) => {
+    assert.equal(error.code, 'run-failed');
+    assert.match(
+      error.message,
+      /^Cannot run project "shop": wait until shop-api is started failed: .*exit code 127: its command was not found; what this run did is undone\n/,
+    );
+    assert.match(error.message, /to mend it, correct "entrypoint" or "command"/);
+    assert.match(error.lines[0] ?? '', /sh: server: not found/);
+    assert.ok(!error.message.includes('hunter2'));
+    assert.equal(error.findings[0]?.code, 'exited');
+    assert.equal(error.step.do, 'wait');
+    return true;
+  });
+  assert.deepEqual(await listOf(engine), []);
+  assert.equal(reported.at(-1)?.state, 'undone');
+});
+
+test('a new version that fails gives way to the old one, which runs again', async () => {
+  const { engine, planOf, parts } = makeRun({
+    redis: { ports: [6379] },
+    'api-1': {},
+    'api-2': { exitCode: 1 },
+    'api-3': {},
+  });
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  await assert.rejects(carryOut(await planOf(makeProject(), 'api-2'), parts, { signal }), { code: 'run-failed' });
+  assert.deepEqual(await listOf(engine), ['shop-api running api-1', 'shop-redis running redis']);
+  await carryOut(await planOf(makeProject(), 'api-3'), parts, { signal });
+  assert.deepEqual(await listOf(engine), ['shop-api running api-3', 'shop-redis running redis']);
+});
+
+test('an image that is missing stops the run before anything is touched', async () => {
+  const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {} });
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  const before = await listOf(engine);
+  await assert.rejects(carryOut(await planOf(makeProject(), 'api-9'), parts, { signal }), /pull .* failed/);
+  assert.deepEqual(await listOf(engine), before);
+});
+
+test('a port that never listens fails the wait with what the last probe said', async () => {
+  const { planOf, parts } = makeRun({ redis: { ports: [] }, 'api-1': {} });
+  const plan = await planOf(makeProject(), 'api-1');
+  const hasty = {
+    ...plan,
+    steps: plan.steps.map((step) => (step.do === 'wait' ? { ...step, deadlineMs: 100 } : step)),
+  };
+  await assert.rejects(carryOut(hasty, parts, { signal }), /the last probe said "nothing listens on 6379"/);
+});
+
+test('a run that is called off is undone too', async () => {
+  const { engine, planOf, parts } = makeRun({ redis: { ports: [] }, 'api-1': {} });
+  const stop = new AbortController();
+  const report = ({ step }: RunProgress): void => {
+    if (step.do === 'wait') stop.abort(new Error('called off'));
+  };
+  await assert.rejects(
+    carryOut(await planOf(makeProject(), 'api-1'), { ...parts, report }, { signal: stop.signal }),
+    /called off/,
+  );
+  assert.deepEqual(await listOf(engine), []);
+});
+
+test('a stop removes all containers of the project', async () => {
+  const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {} });
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  const running = await engine.containers({ signal });
+  await carryOut(planStop({ project: 'shop', running, stack }), parts, { signal });
+  assert.deepEqual(await listOf(engine), []);
+});
