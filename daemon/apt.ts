@@ -28,7 +28,6 @@ export interface AptOptions {
 }
 
 interface Apt {
-  readonly architecture: string;
   readonly folder: string;
   /** The addresses of the archives that it has lists of; asked once, forgotten when the lists change. */
   bases: Promise<readonly string[]> | undefined;
@@ -61,30 +60,34 @@ export function openAptPackageSource({
   warn,
   now = Date.now,
 }: AptOptions): PackageSource {
-  const ready = new Map<string, Promise<Apt>>();
-  // One apt at a time a folder: it locks its lists, and several calls share one update.
-  const prepared = async (architecture: string, signal: AbortSignal): Promise<Apt> => {
-    const pending = ready.get(architecture) ?? prepare(path.join(directory, architecture), architecture, signal);
-    ready.set(architecture, pending);
-    pending.catch(() => ready.delete(architecture));
-    return await pending;
+  const ready = new Map<string, Apt>();
+  const turns = new Map<string, Promise<unknown>>();
+  // One caller at a time prepares and updates: apt locks its lists, and who comes second finds them fresh.
+  const inTurn = async (architecture: string, work: () => Promise<Apt>): Promise<Apt> => {
+    const before = turns.get(architecture) ?? Promise.resolve();
+    const mine = before.then(work);
+    turns.set(
+      architecture,
+      mine.catch(() => undefined),
+    );
+    return await mine;
   };
-  const updates = new Map<string, Promise<void>>();
-  const updated = async (apt: Apt, signal: AbortSignal): Promise<void> => {
-    const pending = updates.get(apt.folder) ?? updateLists(apt, { maxListAgeMs, warn, now, signal });
-    updates.set(apt.folder, pending);
-    await pending.finally(() => updates.delete(apt.folder));
-  };
+  const open = (architecture: string, mayBeOld: boolean, signal: AbortSignal): Promise<Apt> =>
+    inTurn(architecture, async () => {
+      signal.throwIfAborted();
+      const apt = ready.get(architecture) ?? (await prepare(path.join(directory, architecture), architecture, signal));
+      ready.set(architecture, apt);
+      if (!mayBeOld || !(await hasLists(apt))) await updateLists(apt, { maxListAgeMs, warn, now, signal });
+      return apt;
+    });
   const downloads = new Map<string, Downloads>();
   return {
     async resolve(names, platform, { signal }) {
-      const apt = await prepared(architectureOf(platform), signal);
-      await updated(apt, signal);
+      const apt = await open(architectureOf(platform), false, signal);
       return await resolveNames(apt, names, platform, signal);
     },
     async fetch(locked, { signal }) {
-      const apt = await prepared(locked.architecture === 'all' ? machineArchitecture() : locked.architecture, signal);
-      if (!(await hasLists(apt))) await updated(apt, signal);
+      const apt = await open(locked.architecture === 'all' ? machineArchitecture() : locked.architecture, true, signal);
       const queue = downloads.get(apt.folder) ?? new Downloads(apt);
       downloads.set(apt.folder, queue);
       return await queue.fetch(locked, signal);
@@ -125,7 +128,6 @@ async function prepare(folder: string, architecture: string, signal: AbortSignal
   await writeFile(config, `${[...kept, ...text, `APT::Architectures { "${architecture}"; };`].join('\n')}\n`);
   const environment = { LC_ALL: 'C', APT_CONFIG: config };
   return {
-    architecture,
     folder,
     bases: undefined,
     origins: new Map(),
@@ -160,7 +162,7 @@ async function updateLists(
   }
   // A source of somebody else's that is broken takes nothing from Debian's own.
   for (const fault of faults) warn?.(fault);
-  if (done.status === 0) await writeFile(stamp, '');
+  await writeFile(stamp, '');
 }
 
 async function hasLists(apt: Apt): Promise<boolean> {
@@ -177,7 +179,7 @@ async function resolveNames(
   if (names.length === 0) return [];
   const done = await apt.run('apt-get', ['install', '--print-uris', '--', ...names], signal);
   if (done.status !== 0) {
-    const unknown = /E: (?:Unable to locate package|Package ')([a-z0-9.+-]+)/.exec(done.err)?.[1];
+    const unknown = /E: (?:Unable to locate package |Package ')([a-z0-9.+-]+)/.exec(done.err)?.[1];
     if (unknown !== undefined) throw unknownPackage(unknown);
     const reason = `${done.out}\n${done.err}`
       .split('\n')
@@ -189,11 +191,15 @@ async function resolveNames(
     );
   }
   const bases = await archives(apt, signal);
-  return done.out
+  const resolved = done.out
     .split('\n')
     .filter((line) => line.startsWith("'"))
     .map((line) => lockedOf(line, bases, apt.origins))
     .sort((left, right) => (left.name < right.name ? -1 : 1));
+  // apt also takes names as patterns, or the only provider of a virtual package: what was asked for must be there by its name.
+  const missing = names.find((name) => !resolved.some((one) => one.name === name));
+  if (missing !== undefined) throw unknownPackage(missing);
+  return resolved;
 }
 
 /** `'URI' NAME_VERSION_ARCHITECTURE.deb SIZE SHA256:HEX`, with percent-encoding in the first two. */

@@ -20,6 +20,8 @@ export interface DistributionAnswer {
 
 /** As the specification asks of clients: a larger manifest may be refused. */
 const maxManifestBytes = 4 * 1024 * 1024;
+/** Names have at most 255 characters, digests 71. */
+const maxPathLength = 512;
 
 /**
  * Answers GET and HEAD for manifests by digest and for blobs, with ranges. Every blob of the store can be read through every
@@ -41,7 +43,10 @@ async function answerOf(
   if (method !== 'GET' && method !== 'HEAD')
     return refuse(405, 'UNSUPPORTED', `"${method}" is not served: this registry is read-only`);
   if (path === '/v2' || path === '/v2/') return json(200, {});
-  const match = /^\/v2\/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)\/(manifests|blobs)\/([^/]+)$/.exec(path);
+  const match =
+    path.length > maxPathLength
+      ? null
+      : /^\/v2\/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)\/(manifests|blobs)\/([^/]+)$/.exec(path);
   const [, repository = '', kind, reference = ''] = match ?? [];
   if (!match) return refuse(404, 'NAME_UNKNOWN', `"${path}" is not known`);
   if (!context.mayRead(repository)) return refuse(403, 'DENIED', `"${repository}" is not open to this caller`);

@@ -21,7 +21,13 @@ const relativePath = z
 const mode = z.string().regex(/^[0-7]{4}$/, 'four octal digits, such as "0644"');
 const identifier = z.int().min(0).max(2_147_483_647);
 const port = z.int().min(1).max(65_535);
-const text = z.string().max(4096);
+/** Text that an engine can hand to a process, which ends it at a zero byte. */
+const text = z
+  .string()
+  .max(4096)
+  .regex(/^[^\0]*$/, 'text without a zero byte');
+/** A path that can stand in /etc/passwd. */
+const accountPath = absolutePath.regex(/^[^:\n]*$/, 'a path without ":" and line breaks');
 
 const owner = z.strictObject({ uid: identifier.default(0), gid: identifier.default(0) });
 
@@ -79,7 +85,7 @@ const container = z.strictObject({
     .max(1000)
     .default([]),
   links: z
-    .array(z.strictObject({ path: absolutePath, target: z.string().min(1).max(1024) }))
+    .array(z.strictObject({ path: absolutePath, target: text.min(1).max(1024) }))
     .max(1000)
     .default([]),
   /** What stands in /etc/passwd and /etc/group; root is always there. */
@@ -91,8 +97,8 @@ const container = z.strictObject({
             name,
             uid: identifier,
             gid: identifier,
-            home: absolutePath.default('/nonexistent'),
-            shell: absolutePath.default('/usr/sbin/nologin'),
+            home: accountPath.default('/nonexistent'),
+            shell: accountPath.default('/usr/sbin/nologin'),
           }),
         )
         .max(100)

@@ -8,7 +8,7 @@ import { ManifestError } from './error.ts';
 import { makeMatcher } from './glob.ts';
 import { didYouMean } from './near.ts';
 import { laterProblem } from './parse.ts';
-import { comparePaths } from './tar.ts';
+import { sortByPath } from './tar.ts';
 
 /** One file or link below the root of a source; modes are 0644 or 0755. Folders are only there for what is in them. */
 export type SourceEntry =
@@ -83,13 +83,13 @@ export async function readSource(
   if (entries.length === 0) {
     throw laterProblem('missing-source', `${pointer}/path`, `"${source.path}" holds no file that is included`);
   }
-  entries.sort((left, right) => comparePaths(left.path, right.path));
-  const facts = entries.map((entry) =>
+  const sorted = sortByPath(entries);
+  const facts = sorted.map((entry) =>
     entry.type === 'file'
       ? [entry.mode, 'file', entry.path, entry.size, entry.sha256]
       : [0o777, 'symlink', entry.path, 0, entry.target],
   );
-  return { digest: digestOf(canonicalJson(facts)), entries };
+  return { digest: digestOf(canonicalJson(facts)), entries: sorted };
 }
 
 /** One file that the manifest names. Throws as `readSource`. */

@@ -44,9 +44,12 @@ export async function* writeTar(entries: Iterable<TarEntry>): AsyncIterable<Uint
   yield Buffer.alloc(2 * blockBytes);
 }
 
-/** Orders two paths by their parts in the order of their UTF-8 bytes, as GNU tar's --sort=name does in the C locale. */
-export function comparePaths(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left.replaceAll('/', '\0')), Buffer.from(right.replaceAll('/', '\0')));
+/** In the order of the paths' parts by their UTF-8 bytes, as GNU tar's --sort=name in the C locale. */
+export function sortByPath<Item extends { readonly path: string }>(items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, key: Buffer.from(item.path.replaceAll('/', '\0')) }))
+    .sort((left, right) => Buffer.compare(left.key, right.key))
+    .map(({ item }) => item);
 }
 
 function inOrder(entries: Iterable<TarEntry>): TarEntry[] {
@@ -58,7 +61,7 @@ function inOrder(entries: Iterable<TarEntry>): TarEntry[] {
       if (!byPath.has(parent)) byPath.set(parent, { path: parent, type: 'directory', mode: 0o755, uid: 0, gid: 0 });
     }
   }
-  return [...byPath.values()].sort((left, right) => comparePaths(left.path, right.path));
+  return sortByPath([...byPath.values()]);
 }
 
 function headerOf(entry: TarEntry): Buffer {

@@ -7,6 +7,8 @@ import {
   decoderInit,
   end,
   initModule,
+  LZMA_MEM_ERROR,
+  LZMA_MEMLIMIT_ERROR,
   LZMA_OK,
   LZMA_RUN,
   LZMA_STREAM_END,
@@ -77,6 +79,8 @@ async function* unxz(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
             // The heap may move and is reused: what leaves is a copy.
             if (produced > 0) yield module.HEAPU8.slice(output, output + produced);
             if (status === LZMA_STREAM_END) ended = true;
+            else if (status === LZMA_MEM_ERROR || status === LZMA_MEMLIMIT_ERROR)
+              throw noMemory(status === LZMA_MEM_ERROR);
             else if (status !== LZMA_OK) throw new Error(`liblzma says ${status}`);
             full = stream.availOut === 0 || stream.availIn > 0;
           }
@@ -91,4 +95,10 @@ async function* unxz(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Arra
     stream.free();
     module._free(output);
   }
+}
+
+/** The heap of liblzma is shared by all that is unpacked at a time: what doesn't fit now may fit later. */
+function noMemory(mayRetry: boolean): ManifestError {
+  const state = mayRetry ? 'liblzma has no memory left' : `its window needs more than ${maxXzMemoryBytes} bytes`;
+  return new ManifestError('too-large', `Cannot unpack the package: ${state}`, { mayRetry });
 }

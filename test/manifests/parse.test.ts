@@ -133,6 +133,12 @@ const semantic: readonly [string, unknown, string, RegExp][] = [
     '/containers/a/files/0/destination',
     /"\/x" is taken/,
   ],
+  [
+    'a line break in /etc/passwd',
+    { a: { accounts: { users: [{ name: 'u', uid: 1, gid: 1, home: '/x:\nroot2:x:0:0' }] } } },
+    '/containers/a/accounts/users/0/home',
+    /without ":" and line breaks/,
+  ],
   ['a CI name twice', { a: { ci_name: 'b-ci' }, b: {} }, '/containers/b', /CI name/],
 ];
 for (const [title, containers, pointer, message] of semantic) {

@@ -1,0 +1,64 @@
+// That the machine's apt keeps what every source of packages keeps, and that its packages are read as dpkg-deb reads them.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { promisify } from 'node:util';
+import { type ReadEntry, readDeb, readTar } from '#manifests/debian';
+import { openAptPackageSource } from '../../daemon/apt.ts';
+import { gather, openFolder, pieces } from '../manifests/folder.ts';
+import { packageSourceContract } from '../manifests/package-source.contract.ts';
+
+const skip = spawnSync('apt-get', ['--version']).status === 0 ? false : 'needs apt and a mirror';
+const signal = AbortSignal.timeout(300_000);
+const folder = await openFolder();
+after(() => folder[Symbol.asyncDispose]());
+const warnings: string[] = [];
+const source = openAptPackageSource({ directory: folder.path, warn: (message) => warnings.push(message) });
+
+packageSourceContract(
+  'apt',
+  async () => source,
+  { name: 'hello', needs: 'libc6', unknown: 'hermesh-no-such-package' },
+  { skip },
+);
+
+test('packages of apt are read as dpkg-deb reads them', { skip }, async () => {
+  const facts = async (read: AsyncIterable<ReadEntry>): Promise<unknown[]> =>
+    await Array.fromAsync(read, async ({ content, ...rest }) => [rest, (await gather(content)).length]);
+  for (const locked of await source.resolve(['hello', 'perl-base'], 'linux/amd64', { signal })) {
+    const deb = await gather(await source.fetch(locked, { signal }));
+    await using place = await openFolder();
+    const file = path.join(place.path, 'one.deb');
+    await writeFile(file, deb);
+    const { stdout } = await promisify(execFile)('dpkg-deb', ['--fsys-tarfile', file], {
+      encoding: 'buffer',
+      maxBuffer: 1 << 28,
+    });
+    assert.deepEqual(
+      await facts(readDeb(pieces(deb, 50_000))),
+      await facts(readTar(pieces(stdout, 50_000))),
+      locked.name,
+    );
+  }
+});
+
+test('a name is no pattern and no virtual package', { skip }, async () => {
+  for (const name of ['zlib1.', 'awk', 'mail-transport-agent', 'hello-']) {
+    await assert.rejects(source.resolve([name], 'linux/amd64', { signal }), { code: 'package-unknown' }, name);
+  }
+});
+
+test('the lists are fetched once an hour, and nothing of the machine is touched', { skip }, async () => {
+  const stamp = statSync(path.join(folder.path, 'amd64', 'updated')).mtimeMs;
+  const machine = statSync('/var/lib/apt/lists').mtimeMs;
+  await source.resolve(['hello'], 'linux/amd64', { signal });
+  assert.equal(statSync(path.join(folder.path, 'amd64', 'updated')).mtimeMs, stamp);
+  const later = openAptPackageSource({ directory: folder.path, now: () => Date.now() + 3_700_000 });
+  await later.resolve(['hello'], 'linux/amd64', { signal });
+  assert.notEqual(statSync(path.join(folder.path, 'amd64', 'updated')).mtimeMs, stamp);
+  assert.equal(statSync('/var/lib/apt/lists').mtimeMs, machine);
+  assert.deepEqual(await readdir(path.join(folder.path, 'amd64', 'download')), []);
+});

@@ -1,0 +1,168 @@
+// That the example is real: locked against the mirror, built twice alike, pulled by an engine of its own, and answering.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { cp, mkdir, readFile, utimes } from 'node:fs/promises';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import Docker from 'dockerode';
+import {
+  answerDistribution,
+  type BlobStore,
+  type Build,
+  buildImages,
+  lockManifest,
+  openBlobStore,
+  parseManifest,
+} from '#manifests';
+import { openAptPackageSource } from '../../daemon/apt.ts';
+import { eventually } from '../support/deadline.ts';
+import { openFolder } from './folder.ts';
+
+const example = path.join(import.meta.dirname, '../../examples/shop');
+const works = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
+const skip =
+  works('apt-get') && works('dockerd') && process.getuid?.() === 0 ? false : 'needs apt, a mirror, dockerd and root';
+const signal = AbortSignal.timeout(600_000);
+
+test('the shop is built alike in two places, and runs', { skip, timeout: 600_000 }, async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await openFolder());
+  const manifest = parseManifest(await readFile(path.join(example, 'manifest.json'), 'utf8'), {
+    file: 'manifest.json',
+  });
+  const packages = openAptPackageSource({ directory: path.join(folder.path, 'apt') });
+  const lock = await lockManifest(manifest, packages, { signal, report: () => {} });
+
+  const build = async (directory: string, blobs: BlobStore): Promise<Build> =>
+    await buildImages({ manifest, lock, directory, blobs, packages, report: () => {}, signal, useCache: true });
+  const blobs = await openBlobStore(path.join(folder.path, 'one'));
+  const built = await build(example, blobs);
+
+  const umask = process.umask(0o077);
+  const zone = process.env['TZ'];
+  stack.defer(() => {
+    process.umask(umask);
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  });
+  process.env['TZ'] = 'Asia/Tokyo';
+  const copy = path.join(folder.path, 'copy');
+  await cp(example, copy, { recursive: true });
+  await utimes(path.join(copy, 'api/main.py'), 1, 1);
+  const again = await build(copy, await openBlobStore(path.join(folder.path, 'two')));
+  process.umask(umask);
+  assert.deepEqual(again, built);
+
+  const registry = await serve(stack, blobs);
+  const docker = await openEngine(stack, path.join(folder.path, 'engine'));
+  await docker.createNetwork({ Name: 'shop' });
+  const ids = new Map<string, string>();
+  for (const image of built.images) {
+    const reference = `${registry}/shop/${image.container}@${image.digest}`;
+    const pulling = await docker.pull(reference);
+    await new Promise<void>((done, fail) =>
+      docker.modem.followProgress(pulling, (error) => (error ? fail(error) : done())),
+    );
+    assert.equal((await docker.getImage(reference).inspect()).Id, image.configDigest);
+    const one = manifest.containers[image.container];
+    const container = await docker.createContainer({
+      name: image.container,
+      Image: reference,
+      HostConfig: {
+        NetworkMode: 'shop',
+        PortBindings: Object.fromEntries(
+          (one?.publish ?? []).map(({ port }) => [`${port}/tcp`, [{ HostIp: '127.0.0.1', HostPort: '0' }]]),
+        ),
+        Memory: (one?.resources.memory_mib ?? 0) * 1024 * 1024,
+        PidsLimit: one?.resources.processes ?? 0,
+      },
+      NetworkingConfig: { EndpointsConfig: { shop: { Aliases: [image.container] } } },
+    });
+    await container.start();
+    ids.set(image.container, container.id);
+  }
+  const { NetworkSettings } = await docker.getContainer('frontend').inspect();
+  const origin = `http://127.0.0.1:${NetworkSettings.Ports['8080/tcp']?.[0]?.HostPort}`;
+  const get = async (where: string) => await fetch(`${origin}${where}`, { signal });
+  await eventually('the shop is healthy', async () => (await get('/api/health')).ok, { timeoutMs: 30_000 });
+  assert.match(await (await get('/')).text(), /<title>Shop<\/title>/);
+  const added = await fetch(`${origin}/api/items`, { method: 'POST', body: '{"name": "tea"}', signal });
+  assert.deepEqual([added.status, await added.json()], [201, { id: 1, name: 'tea' }]);
+  assert.deepEqual(await (await get('/api/items')).json(), { items: [{ id: 1, name: 'tea' }], visits: 1 });
+  const wrong = await fetch(`${origin}/api/items`, { method: 'POST', body: '{"name": 3}', signal });
+  assert.equal(wrong.status, 400);
+
+  await docker.getContainer('redis').stop({ t: 5 });
+  const sick = await eventually('the api says what is wrong', async () => {
+    const answer = await get('/api/health');
+    return answer.status === 503 && ((await answer.json()) as { error: string });
+  });
+  assert.match(sick.error, /^redis: /);
+  const logs = (await docker.getContainer('api').logs({ stdout: true, stderr: true })).toString();
+  assert.match(logs, /"status": 503, "reason": "redis: /);
+  await docker.getContainer('redis').start();
+  await eventually('the shop is healthy again', async () => (await get('/api/health')).ok, { timeoutMs: 30_000 });
+  for (const id of ids.values()) {
+    await docker.getContainer(id).stop({ t: 8 });
+    assert.equal((await docker.getContainer(id).inspect()).State.ExitCode, 0, 'it ends when it is asked to');
+  }
+});
+
+/** A registry on loopback in front of a store: HOST:PORT. */
+async function serve(stack: AsyncDisposableStack, blobs: BlobStore): Promise<string> {
+  const server = http.createServer(async ({ method = '', url = '', headers }, response) => {
+    const range = headers.range;
+    const answer = await answerDistribution({ method, path: url, headers: { range } }, { blobs, mayRead: () => true });
+    response.writeHead(answer.status, answer.headers);
+    if (answer.body === undefined || answer.body instanceof Uint8Array) response.end(answer.body);
+    else Readable.from(answer.body).pipe(response);
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  stack.defer(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** An engine of our own, which touches no other. */
+async function openEngine(stack: AsyncDisposableStack, folder: string): Promise<Docker> {
+  await mkdir(folder);
+  const socket = path.join(folder, 'sock');
+  const engine = spawn(
+    'dockerd',
+    [
+      '--data-root',
+      path.join(folder, 'data'),
+      '--exec-root',
+      path.join(folder, 'exec'),
+      '--pidfile',
+      path.join(folder, 'pid'),
+      '-H',
+      `unix://${socket}`,
+      '--bridge',
+      'none',
+      '--default-address-pool',
+      'base=172.29.0.0/16,size=24',
+    ],
+    { stdio: 'ignore' },
+  );
+  stack.defer(async () => {
+    const ended = new Promise((done) => engine.once('exit', done));
+    engine.kill('SIGTERM');
+    await ended;
+  });
+  const docker = new Docker({ socketPath: socket });
+  await eventually('the engine answers', async () => (await docker.ping().catch(() => undefined)) !== undefined, {
+    timeoutMs: 30_000,
+  });
+  stack.defer(async () => {
+    for (const { Id } of await docker.listContainers({ all: true }))
+      await docker.getContainer(Id).remove({ force: true });
+    await docker.getNetwork('shop').remove();
+  });
+  return docker;
+}
