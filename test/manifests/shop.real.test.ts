@@ -1,11 +1,13 @@
 // That the example is real: locked against the mirror, built twice alike, pulled by an engine of its own, and answering.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { cp, mkdir, readFile, utimes } from 'node:fs/promises';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readFile, utimes } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import Docker from 'dockerode';
 import {
@@ -13,6 +15,7 @@ import {
   type BlobStore,
   type Build,
   buildImages,
+  type Digest,
   lockManifest,
   openBlobStore,
   parseManifest,
@@ -55,6 +58,13 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
   const again = await build(copy, await openBlobStore(path.join(folder.path, 'two')));
   process.umask(umask);
   assert.deepEqual(again, built);
+
+  for (const { digest } of built.images) {
+    const { layers } = JSON.parse(Buffer.from(await blobs.bytes(digest, { maxBytes: 100_000 })).toString()) as {
+      layers: { digest: Digest }[];
+    };
+    for (const layer of layers) await assertGnuTar(layer.digest, blobs, folder.path);
+  }
 
   const registry = await serve(stack, blobs);
   const docker = await openEngine(stack, path.join(folder.path, 'engine'));
@@ -110,6 +120,19 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
     assert.equal((await docker.getContainer(id).inspect()).State.ExitCode, 0, 'it ends when it is asked to');
   }
 });
+
+/** Anybody can make a layer again with GNU tar from what is in it. */
+async function assertGnuTar(digest: Digest, blobs: BlobStore, folder: string): Promise<void> {
+  const root = await mkdtemp(path.join(folder, 'layer-'));
+  const unpack = 'tar -xpf - --same-owner --numeric-owner -C "$1"';
+  const command = `cd "$1" && ls -A | LC_ALL=C sort | LC_ALL=C tar -cf - --sort=name --mtime=@0 --numeric-owner --hard-dereference --format=ustar -b1 --verbatim-files-from -T - | sha256sum`;
+  const unpacking = spawn('bash', ['-c', unpack, 'bash', root], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const unpacked = once(unpacking, 'exit');
+  await pipeline(blobs.read(digest), unpacking.stdin);
+  assert.deepEqual(await unpacked, [0, null]);
+  const { stdout } = spawnSync('bash', ['-c', command, 'bash', root], { encoding: 'utf8' });
+  assert.equal(`sha256:${stdout.slice(0, 64)}`, digest);
+}
 
 /** A registry on loopback in front of a store: HOST:PORT. */
 async function serve(stack: AsyncDisposableStack, blobs: BlobStore): Promise<string> {
