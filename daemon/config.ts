@@ -1,37 +1,8 @@
 // The configuration of one daemon: flags over HOME/config.json over defaults. It alone reads the environment.
-import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import path from 'node:path';
-import { z } from 'zod';
-import { didYouMean } from '#manifests';
 import { DaemonError } from './errors.ts';
-
-const stackName = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'a name: 1 to 40 of a-z, 0-9 and "-", not at its ends');
-const siteTypes = ['bare-metal', 'edge', 'aws', 'gcp', 'azure'] as const;
-
-const settingsSchema = z.strictObject({
-  name: stackName.optional(),
-  site: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9-]{0,39}(:(bare-metal|edge|aws|gcp|azure))?$/,
-      `NAME or NAME:TYPE, with a type of ${siteTypes.join(', ')}`,
-    )
-    .optional(),
-  region: z.string().min(1).max(40).optional(),
-  labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9./-]{0,62}$/), z.string().max(128)).optional(),
-  http: z.string().optional(),
-  listen: z.array(z.string().startsWith('/')).max(10).optional(),
-  engine: z.enum(['auto', 'docker', 'podman', 'none']).optional(),
-  hermes: z.enum(['closed', 'open']).optional(),
-  log: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
-  dht: z.boolean().optional(),
-});
-
-/** What a person may say, in config.json and, under the same names, as flags of `hermesh up`. */
-export type Settings = z.infer<typeof settingsSchema>;
+import type { Settings, siteTypes } from './settings.ts';
 
 export interface Config {
   readonly home: string;
@@ -59,9 +30,15 @@ export function homeOf(option: string | undefined, environment: Environment = pr
 }
 
 /** Flags win over config.json, which wins over defaults. Throws `bad-config` with the key, the place and the mend. */
-export function readConfig(home: string, flags: Settings, environment: Environment = process.env): Config {
+export async function readConfig(
+  home: string,
+  flags: Settings,
+  environment: Environment = process.env,
+): Promise<Config> {
+  // Every command needs to know the home, and only the daemon all the rest.
+  const { parseSettings, readSettings } = await import('./settings.ts');
   const file = path.join(home, 'config.json');
-  const settings = { ...readFile(file), ...dropUndefined(parseSettings(flags, 'the options of "hermesh up"')) };
+  const settings = { ...readSettings(file), ...dropUndefined(parseSettings(flags, 'the options of "hermesh up"')) };
   const [siteName = 'local', siteType = 'bare-metal'] = (settings.site ?? 'local').split(':');
   return {
     home,
@@ -77,37 +54,6 @@ export function readConfig(home: string, flags: Settings, environment: Environme
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,
   };
-}
-
-function readFile(file: string): Settings {
-  if (!existsSync(file)) return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new DaemonError('bad-config', `Cannot read "${file}": ${(cause as Error).message}`, {
-      cause,
-      mend: 'mend its JSON',
-    });
-  }
-  return parseSettings(value, `"${file}"`);
-}
-
-function parseSettings(value: unknown, where: string): Settings {
-  const parsed = settingsSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const known = Object.keys(settingsSchema.shape);
-  const problems = parsed.error.issues.map((issue) => {
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys
-        .map((key) => [`unknown key "${key}"`, didYouMean(key, known)].filter(Boolean).join(', '))
-        .join(', ');
-    }
-    return `"${issue.path.join('.')}": ${issue.message}`;
-  });
-  throw new DaemonError('bad-config', `Cannot use the configuration in ${where}: ${problems.join('; ')}`, {
-    mend: `known keys are ${known.join(', ')}`,
-  });
 }
 
 function parseHostPort(value: string): Config['http'] {

@@ -1,20 +1,10 @@
 // A stack's home directory: what lies in it, that one daemon has it at a time, and the token that opens its TCP port.
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { DaemonError } from './errors.ts';
+import { writeWhole } from './write-whole.ts';
 
 export interface Home extends AsyncDisposable {
   readonly directory: string;
@@ -50,19 +40,6 @@ export function openHome(directory: string): Home {
       lock.close();
     },
   };
-}
-
-/** Write, fsync, rename: a reader sees the old content or the new, never a part. */
-export function writeWhole(file: string, content: string, mode: number): void {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const handle = openSync(temporary, 'w', mode);
-  try {
-    writeSync(handle, content);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(temporary, file);
 }
 
 /** The lock is SQLite's own on a file of its own: the kernel lets go of it when the process ends, however it ends. */

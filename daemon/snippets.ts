@@ -1,5 +1,4 @@
 // What a person pastes into an IDE assistant so that it reaches this stack by MCP.
-import { didYouMean } from '#manifests';
 import { DaemonError } from './errors.ts';
 
 export const mcpClients = ['claude', 'vscode', 'cursor', 'codex'] as const;
@@ -20,7 +19,7 @@ export function mcpSnippet(client: string, home: string): { readonly value: obje
       };
     default:
       throw new DaemonError('bad-input', `Cannot write a snippet for "${client}"`, {
-        mend: didYouMean(client, mcpClients) ?? `known clients are ${mcpClients.join(', ')}`,
+        mend: `known clients are ${mcpClients.join(', ')}`,
       });
   }
 }

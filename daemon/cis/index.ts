@@ -1,6 +1,4 @@
 // The door of the CIs that a stack answers for.
-export type { CiAnswer } from './answer.ts';
-export { answerSchema } from './answer.ts';
 export type { Asking, CallRemote, Cis } from './cis.ts';
 export { makeCis } from './cis.ts';
 export { keepContainerRecords } from './container-records.ts';

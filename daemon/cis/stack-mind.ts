@@ -1,5 +1,5 @@
 // The CI that a stack itself is (type `tekton`): it answers about the stack from what the stack knows of itself.
-import type { CiAnswer } from './answer.ts';
+import type { CiAnswer } from '../answer.ts';
 
 export interface StackFacts {
   readonly name: string;

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { homeOf } from '../config.ts';
-import { writeWhole } from '../home.ts';
+import { writeWhole } from '../write-whole.ts';
 import type { CommonOptions } from './operation-commands.ts';
 import { openOutput } from './output.ts';
 

@@ -1,7 +1,6 @@
 // `hermesh mcp`: MCP over stdio, bridged to the daemon, and the snippets with which IDE assistants reach it.
 import type { Command } from 'commander';
 import { openClient } from '#daemon/client';
-import { bridgeStdio } from '#mcp';
 import { homeOf } from '../config.ts';
 import { mcpClients, mcpSnippet } from '../snippets.ts';
 import type { CommonOptions } from './operation-commands.ts';
@@ -14,6 +13,7 @@ export function addMcp(program: Command, signal: AbortSignal): void {
     .addHelpText('after', '\nExamples:\n  hermesh mcp\n  hermesh mcp config claude')
     .action(async () => {
       const client = openClient({ home: homeOf(program.opts<CommonOptions>().home) });
+      const { bridgeStdio } = await import('#mcp');
       await bridgeStdio({
         input: process.stdin,
         output: process.stdout,

@@ -1,6 +1,7 @@
 // `hermesh up`: runs the daemon in the foreground until it is told to stop.
 import type { Command } from 'commander';
-import { homeOf, readConfig, type Settings } from '../config.ts';
+import { homeOf, readConfig } from '../config.ts';
+import type { Settings } from '../settings.ts';
 import type { CommonOptions } from './operation-commands.ts';
 
 interface UpOptions extends Omit<Settings, 'labels'> {
@@ -29,7 +30,7 @@ export function addUp(program: Command, signal: AbortSignal): void {
     .action(async ({ label, join, ...flags }: UpOptions) => {
       const common = program.opts<CommonOptions>();
       const home = homeOf(common.home);
-      const config = readConfig(home, { ...flags, ...(label ? { labels: labelsOf(label) } : {}) });
+      const config = await readConfig(home, { ...flags, ...(label ? { labels: labelsOf(label) } : {}) });
       const { runDaemon } = await import('../main.ts');
       await runDaemon(config, { join, json: common.json ?? false, quiet: common.quiet ?? false, signal });
     });

@@ -1,9 +1,10 @@
 // Hermes's routes, as Tekton's components call them: spelling, naming of keys and statuses included.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { CiAnswer, Cis, Registration } from '#daemon/cis';
-import type { Invoke } from '#daemon/operations';
+import type { Cis, Registration } from '#daemon/cis';
+import type { CiAnswer } from '../answer.ts';
 import { DaemonError } from '../errors.ts';
+import type { Invoke } from '../invoke.ts';
 import type { Authenticate } from './authenticate.ts';
 import { refuseOtherPages } from './authenticate.ts';
 

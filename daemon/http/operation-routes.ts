@@ -1,6 +1,7 @@
 // The operations as routes: input from path, query and body, output as JSON, and progress as lines where it is asked for.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { DaemonOperation, Invoke } from '#daemon/operations';
+import type { DaemonOperation } from '#daemon/operations';
+import type { Invoke } from '../invoke.ts';
 import { problemOf } from '../problem.ts';
 import type { Authenticate } from './authenticate.ts';
 import { makeOpenApi } from './openapi.ts';

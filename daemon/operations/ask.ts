@@ -1,6 +1,6 @@
 // Operations on CIs: listing them and asking them, wherever they are.
 import { z } from 'zod';
-import { answerSchema } from '#daemon/cis';
+import { answerSchema } from '../answer.ts';
 import { declare } from './declare.ts';
 import { table } from './table.ts';
 

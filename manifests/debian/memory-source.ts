@@ -1,7 +1,6 @@
 // An archive of Debian packages in memory, which makes real .deb files: the twin of apt for tests and trials.
 import { createHash } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { xzAsync } from 'node-liblzma/wasm';
 import { ManifestError } from '../error.ts';
 import { didYouMean } from '../near.ts';
 import { type TarEntry, writeTar } from '../tar.ts';
@@ -107,7 +106,9 @@ function fileOf(content: Uint8Array): { size: number; content: () => AsyncIterab
 async function compress(content: Uint8Array, compression: Compression): Promise<Uint8Array> {
   if (compression === 'gz') return gzipSync(content);
   if (compression === 'zst') return zstdCompressSync(content);
-  return compression === 'xz' ? await xzAsync(content, { preset: 0 }) : content;
+  if (compression === 'none') return content;
+  const { xzAsync } = await import('node-liblzma/wasm');
+  return await xzAsync(content, { preset: 0 });
 }
 
 function member(name: string, body: Uint8Array): Buffer {

@@ -1,13 +1,13 @@
 // The one way to carry out an operation, whichever door a call comes through: parse, ask governance, run, record.
 import type { Logger } from 'pino';
+import type { DaemonOperation } from '#daemon/operations';
 import type { Audit, Principal } from '#governance';
 import { decide, inputDigest, principalName } from '#governance';
 import type { Call } from '#mcp';
 import { parseInput } from '#mcp';
-import type { Context } from '../context.ts';
-import type { OperationCall } from '../deed.ts';
-import { DaemonError } from '../errors.ts';
-import type { DaemonOperation } from './declare.ts';
+import type { Context } from './context.ts';
+import type { OperationCall } from './deed.ts';
+import { DaemonError } from './errors.ts';
 
 /** Carries one operation out for a principal. Throws `not-found`, `bad-input`, `forbidden`, or what the operation throws. */
 export type Invoke = (name: string, input: unknown, call: Call<Principal>) => Promise<unknown>;
