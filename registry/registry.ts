@@ -141,7 +141,10 @@ class OpenRegistry implements Registry {
       { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs },
       async (request, { from }) => {
         const { answer, admitted } = this.#admission.answer(request, from);
-        if (admitted) this.#stated([admitted]);
+        if (admitted) {
+          this.#stated([admitted]);
+          this.#spread.do(this.#replica.stated([admitted.wire]));
+        }
         return answer;
       },
     );
