@@ -303,11 +303,15 @@ export class Store {
   }
 
   #addChange(feed: string, kind: string, name: string): number {
-    this.#run('INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)', feed, kind, name);
-    const position = this.lastPosition();
-    this.#run('DELETE FROM registry_change WHERE position <= ?', position - keptChanges);
+    const sql = 'INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)';
+    const position = Number(this.#statement(sql).run(feed, kind, name).lastInsertRowid);
+    this.database.beforeCommit(this.#pruneChanges);
     return position;
   }
+
+  readonly #pruneChanges = (): void => {
+    this.#run('DELETE FROM registry_change WHERE position <= ?', this.firstPosition());
+  };
 
   #run(sql: string, ...values: unknown[]): number {
     return this.#statement(sql).run(...values).changes;
