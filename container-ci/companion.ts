@@ -161,10 +161,11 @@ export class Companion {
       } catch (error) {
         if (!signal.aborted) this.#around.failed(this, error);
       }
+      const { refreshMs } = this.#around;
       const check = this.intent?.container.health;
-      const probeMs =
-        this.#state.status === 'running' ? intervalOf(check, this.#health.status === 'starting') : Infinity;
-      const pause = check && probeMs !== Infinity ? probeMs : Math.min(probeMs, this.#around.refreshMs);
+      const probeMs = intervalOf(check, this.#health.status === 'starting');
+      const lookMs = check ? probeMs : Math.min(probeMs, refreshMs);
+      const pause = this.#state.status === 'running' ? lookMs : refreshMs;
       await sleep(pause, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => undefined);
     }
   }

@@ -9,11 +9,10 @@ export type EngineErrorCode =
   | 'name-taken'
   | 'port-taken'
   | 'pull-failed'
-  | 'not-ready'
-  | 'timed-out';
+  | 'not-ready';
 
 /** Codes whose fault may pass without anybody mending anything. */
-const passing: ReadonlySet<EngineErrorCode> = new Set(['engine-unreachable', 'pull-failed', 'timed-out']);
+const passing: ReadonlySet<EngineErrorCode> = new Set(['engine-unreachable', 'pull-failed']);
 
 /** The one error of this floor: `code` is for callers, `message` for people. */
 export class EngineError extends Error {

@@ -56,11 +56,15 @@ export const logTail = 200;
 /** A collector that takes longer counts as failed, so that an answer comes. */
 const collectorTimeoutMs = 5000;
 
-/** Looks at everything at once; a collector that fails is noted as evidence with its reason. */
+/** Reads all but the usage, which takes the engine a second, and that where `usage` is true; a collector that fails is noted with its reason. */
 export async function readFacts(
   engine: Engine,
   subject: Subject,
-  { now, signal }: { readonly now: () => number; readonly signal: AbortSignal },
+  {
+    now,
+    usage: wantsUsage = false,
+    signal,
+  }: { readonly now: () => number; readonly usage?: boolean; readonly signal: AbortSignal },
 ): Promise<Facts> {
   const book = makeEvidenceBook(now);
   const { containerId: id } = subject;
@@ -101,9 +105,10 @@ export async function readFacts(
   const processes = running
     ? await book.read('processes', 'engine top', () => engine.processes(id, limited), showProcesses)
     : undefined;
-  const usage = running
-    ? await book.read('usage', 'engine stats', () => engine.usage(id, limited), showUsage)
-    : undefined;
+  const usage =
+    running && wantsUsage
+      ? await book.read('usage', 'engine stats', () => engine.usage(id, limited), showUsage)
+      : undefined;
   const logs = await book.read(
     'log',
     (lines: readonly LogLine[]) =>

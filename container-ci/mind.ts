@@ -1,4 +1,5 @@
 // The deterministic mind of a CI: an intent and the facts become an answer in which every sentence cites its evidence.
+import type { LogLine } from './engine.ts';
 import type { Evidence } from './evidence.ts';
 import { redact } from './evidence.ts';
 import { expectedPorts, type Facts, logTail, showLine } from './facts.ts';
@@ -27,6 +28,8 @@ export type Said = Pick<Answer, 'intent' | 'text' | 'findings' | 'evidence'>;
 interface Sentence {
   readonly text: string;
   readonly cites: readonly (string | undefined)[];
+  /** Lines that it quotes; each is written on a line of its own that begins with "| ". */
+  readonly quotes?: readonly string[];
 }
 
 type Say = (text: string, ...cites: (string | undefined)[]) => Sentence;
@@ -35,9 +38,9 @@ type Say = (text: string, ...cites: (string | undefined)[]) => Sentence;
 const maxShownLines = 10;
 
 /** Pure: `read` is asked for facts only where the question is understood. */
-export async function answer(question: string, read: () => Promise<Facts>): Promise<Said> {
+export async function answer(question: string, read: (intent: Intent) => Promise<Facts>): Promise<Said> {
   const understood = understand(question);
-  if ('intent' in understood) return render(understood.intent, await read());
+  if ('intent' in understood) return render(understood.intent, await read(understood.intent));
   const examples = ('ambiguous' in understood ? understood.ambiguous : (Object.keys(intents) as Intent[]))
     .map((intent) => `"${intents[intent].example}"`)
     .join(', ');
@@ -60,10 +63,10 @@ export function render(intent: Intent, facts: Facts): Said {
   return { intent, text: sentences.map(write).join(' '), findings, evidence: facts.evidence };
 }
 
-function write({ text, cites }: Sentence): string {
+function write({ text, cites, quotes = [] }: Sentence): string {
   const ids = [...new Set(cites.filter((id) => id !== undefined))];
-  const capital = text.charAt(0).toUpperCase() + text.slice(1);
-  return ids.length === 0 ? `${capital}.` : `${capital} ${ids.map((id) => `[${id}]`).join('')}.`;
+  const cited = `${text.charAt(0).toUpperCase()}${text.slice(1)}${ids.length === 0 ? '' : ` ${ids.map((id) => `[${id}]`).join('')}`}`;
+  return quotes.length === 0 ? `${cited}.` : `${cited}:\n${quotes.map((line) => `| ${line}`).join('\n')}\n`;
 }
 
 function unread(facts: Facts, say: Say): Sentence {
@@ -77,12 +80,11 @@ const status: Renderer = (facts, say) => {
   const state = facts.state?.value;
   if (!state) return [healthSentence(facts, say)];
   const ran =
-    state.status === 'running' ? ` for ${duration(facts.now - (state.startedAt?.getTime() ?? facts.now))}` : '';
+    state.status === 'running'
+      ? `has been running for ${duration(facts.now - (state.startedAt?.getTime() ?? facts.now))}`
+      : `is ${state.status}`;
   const end = state.exitCode === undefined ? '' : `, ended ${explainExit(state.exitCode)}`;
-  return [
-    say(`Container "${state.name}" is ${state.status}${ran}${end}`, facts.state?.evidence),
-    healthSentence(facts, say),
-  ];
+  return [say(`Container "${state.name}" ${ran}${end}`, facts.state?.evidence), healthSentence(facts, say)];
 };
 
 const trouble: Renderer = (facts, say, findings) => {
@@ -112,8 +114,10 @@ const crash: Renderer = (facts, say, findings) => {
     : state?.exitCode === undefined
       ? say('No end of its main process was seen', facts.history.evidence, facts.state?.evidence)
       : say(`Its main process ended ${explainExit(state.exitCode)}`, facts.state?.evidence);
+  const isCalm = state?.restartCount === 0 && deaths.length === 0;
   const count =
     state &&
+    !isCalm &&
     say(
       `The engine restarted it ${times(state.restartCount)}, and ${times(deaths.length)} an end was seen`,
       facts.state?.evidence,
@@ -127,23 +131,18 @@ const logs: Renderer = (facts, say) => {
   const lines = facts.logs.value;
   if (lines.length === 0) return [say('Its log is empty', facts.logs.evidence)];
   const shown = lines.slice(-maxShownLines);
-  const range = `${lines.length - shown.length + 1} to ${lines.length} of the newest ${lines.length} (at most ${logTail} are read)`;
-  return [
-    say(
-      `Its log lines ${range} are:\n${shown.map((line) => redact(showLine(line))).join('\n')}\n`,
-      facts.logs.evidence,
-    ),
-  ];
+  const range = `${lines.length - shown.length + 1} to ${lines.length} of the newest ${lines.length}`;
+  return [quote(say(`Its log lines ${range} (at most ${logTail} are read) are`, facts.logs.evidence), shown)];
 };
 
 const errors: Renderer = (facts, say) => {
   if (!facts.logs) return [say("Its log can't be read now", failedId(facts, 'log'))];
   const bad = facts.logs.value.filter(isErrorLine);
-  if (bad.length === 0)
-    return [say(`None of the newest ${facts.logs.value.length} log lines speaks of an error`, facts.logs.evidence)];
-  const shown = bad.slice(-maxShownLines);
-  const of = `${bad.length} of the newest ${facts.logs.value.length} log lines speak of an error, the last ${shown.length} are`;
-  return [say(`${of}:\n${shown.map((line) => redact(showLine(line))).join('\n')}\n`, facts.logs.evidence)];
+  const lines = `the newest ${facts.logs.value.length} log lines`;
+  if (bad.length === 0) return [say(`None of ${lines} speaks of an error`, facts.logs.evidence)];
+  const speak = `${bad.length} of ${lines} ${bad.length === 1 ? 'speaks' : 'speak'} of an error`;
+  const last = bad.length > maxShownLines ? `, the last ${maxShownLines} are` : '';
+  return [quote(say(`${speak}${last}`, facts.logs.evidence), bad.slice(-maxShownLines))];
 };
 
 const services: Renderer = (facts, say) => {
@@ -151,7 +150,7 @@ const services: Renderer = (facts, say) => {
   return facts.services.slice(0, 5).map((claim) => {
     const where = claim.ports.length > 0 ? ` on port ${claim.ports.join(', ')}` : '';
     const why = claim.evidence.map(({ what }) => redact(what)).join('; ');
-    return say(`${claim.name} runs${where} (confidence ${claim.confidence}), since ${why}`, ...facts.servicesFrom);
+    return say(`it runs ${claim.name}${where} (confidence ${claim.confidence}), since ${why}`, ...facts.servicesFrom);
   });
 };
 
@@ -263,7 +262,11 @@ function healthSentence(facts: Facts, say: Say): Sentence {
   const { status: now, since, failures, lastAnswer } = facts.health.value;
   const last = lastAnswer ? `, and the last probe said "${redact(lastAnswer.said)}"` : '';
   const count = failures > 0 ? ` with ${failures} failures in a row` : '';
-  return say(`It is ${now} for ${duration(facts.now - since)}${count}${last}`, facts.health.evidence);
+  return say(`It has been ${now} for ${duration(facts.now - since)}${count}${last}`, facts.health.evidence);
+}
+
+function quote(sentence: Sentence, lines: readonly LogLine[]): Sentence {
+  return { ...sentence, quotes: lines.map((line) => redact(showLine(line))) };
 }
 
 function failedId(facts: Facts, what: string): string | undefined {

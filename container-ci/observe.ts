@@ -120,7 +120,7 @@ class EngineObserver implements Observer {
       throw new EngineError('no-such-ci', `Cannot ask "${ci}": no container here has a CI of that name; ${mend}`);
     }
     const askedAt = now();
-    const said = await answer(question, () =>
+    const said = await answer(question, (intent) =>
       readFacts(
         engine,
         {
@@ -134,7 +134,7 @@ class EngineObserver implements Observer {
             status: this.#dependencyHealth(companion, one.container, one.ci) ?? peerHealth(one.ci),
           })),
         },
-        { now, signal },
+        { now, usage: intent === 'usage', signal },
       ),
     );
     return { ci, question, ...said, askedAt: new Date(askedAt).toISOString(), ms: now() - askedAt };

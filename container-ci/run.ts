@@ -35,7 +35,7 @@ export interface StepParts {
 
 /** Time for a container to end by itself before it is killed. */
 const graceSeconds = 10;
-/** A container that only has to start is looked at this long, since a wrong command ends it at once. */
+/** A container that only has to start has to be up for this long, since a wrong command ends it at once, each time. */
 const settleMs = 500;
 const lookEveryMs = 100;
 /** Deaths during one wait after which it isn't waited for any longer. */
@@ -96,7 +96,8 @@ async function waitFor(
       throw notReady(`its main process ended, ${explainExit(state.exitCode)}`);
     if (state.restartCount - first.restartCount >= maxRestarts)
       throw notReady(`it died ${state.restartCount - first.restartCount} times, ${explainExit(state.exitCode)}`);
-    if (step.until === 'started' && state.status === 'running' && now() - began >= settleMs) return;
+    const upMs = now() - (state.startedAt?.getTime() ?? began);
+    if (step.until === 'started' && state.status === 'running' && upMs >= settleMs) return;
     if (step.until === 'healthy' && state.status === 'running') {
       const answer = await probe(engine, state, step, { now, signal });
       health = afterState(health, state, now(), false);

@@ -44,7 +44,9 @@ export function nameServices(seen: Seen): ServiceClaim[] {
     const name = knownServices.find((known) => isProcessOf(known, process))?.name ?? `?${nameOf(process)}`;
     if (!byProcess.has(name)) byProcess.set(name, process);
   }
-  const claims = knownServices.flatMap((known) => claimOf(known, seen, ports, byProcess.get(known.name)) ?? []);
+  const claims = knownServices.flatMap(
+    (known) => claimOf(known, seen, ports, byProcess.get(known.name), byProcess.size === 1) ?? [],
+  );
   const strangers = [...byProcess].filter(([name]) => name.startsWith('?'));
   if (ports.length > 0 && claims.every((claim) => !hasProcess(claim))) {
     for (const [, process] of strangers.slice(0, 3)) claims.push(strangerOf(process, ports));
@@ -61,13 +63,16 @@ function claimOf(
   seen: Seen,
   ports: readonly number[],
   process: ContainerProcess | undefined,
+  isOnly: boolean,
 ): ServiceClaim | undefined {
   const evidence: ServiceEvidence[] = [];
   const add = (kind: keyof typeof weights, what: string): void => {
     evidence.push({ kind, what, weight: weights[kind] });
   };
   const usual = ports.filter((port) => known.ports.includes(port));
-  const listening = usual.length > 0 ? usual : ports.filter((port) => seen.declaredPorts.includes(port));
+  // What one service alone runs in the container listens on whatever listens there.
+  const declared = ports.filter((port) => isOnly || seen.declaredPorts.includes(port));
+  const listening = usual.length > 0 ? usual : declared;
   if (process) {
     add('process', `process ${process.pid} is "${cut(process.commandLine || process.executable)}"`);
     if (listening.length > 0) add('port-and-process', `it listens on ${listening.join(', ')} beside that process`);

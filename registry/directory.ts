@@ -1,5 +1,6 @@
 // Reading the registry: lists, names and their order, and following changes from a position. Every read is local.
 import type { z } from 'zod';
+import { isStackId } from './identity.ts';
 import type { Kind, Kinds } from './kind.ts';
 import type { Presence } from './liveness.ts';
 import type { StackId } from './network.ts';
@@ -73,6 +74,7 @@ export class Directory {
       hidden: false,
       ...(kind !== undefined && { kind }),
       ...(filter.name !== undefined && { name: filter.name }),
+      ...(filter.stack !== undefined && isStackId(filter.stack) && { feed: filter.stack }),
     });
     return rows
       .flatMap((row) => this.#entry<Body>(row) ?? [])

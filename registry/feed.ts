@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { isStackId, verifyBy } from './identity.ts';
 import { maxNameLength, maxRecordBytes } from './kind.ts';
-import type { StackId } from './network.ts';
 import { emptyRoot } from './trie.ts';
 import { bytesSchema, fromBytes, sameBytes, sha256, toBytes, toHex } from './wire.ts';
 
@@ -165,9 +164,4 @@ const headDomain = Buffer.from('hermesh/head/1\0');
 
 function signedMessage(head: Uint8Array): Uint8Array {
   return Buffer.concat([headDomain, head]);
-}
-
-/** The owner of a feed for the whole mesh: the feed bears its id. */
-export function ownerOf(feed: string): StackId {
-  return feed;
 }

@@ -154,8 +154,7 @@ export class Feeds {
     const old = this.#feeds.get(feed)?.trie;
     this.#store.database.transaction(() => {
       this.#store.clearDeltas(feed);
-      for (const { kind, name } of this.#store.everyRecord(feed)) {
-        const key = recordKey(kind, name);
+      for (const { kind, name, key } of this.#store.names(feed)) {
         if (!find(next.trie, key)) this.#store.removeRecord(feed, key, { kind, name });
       }
       const changed = records.filter(({ kind, name, body }) => {

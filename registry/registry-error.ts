@@ -22,6 +22,7 @@ export type RegistryErrorCode =
   | 'position-gone'
   | 'too-slow'
   | 'closed'
+  | 'cannot-listen'
   | 'unreachable'
   | 'refused'
   | 'too-large'

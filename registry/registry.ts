@@ -1,5 +1,7 @@
 // One stack's registry, whole: what it writes, what it reads, whom it belongs with; the rooms of this floor wired together.
+import { setTimeout as pause } from 'node:timers/promises';
 import { Admission, joinProtocol, joinTimeoutMs, maxJoinRequestBytes, readToken, writeToken } from './admission.ts';
+import { Broadcast } from './broadcast.ts';
 import { Connections } from './connections.ts';
 import type { Database } from './database.ts';
 import { Directory } from './directory.ts';
@@ -68,8 +70,8 @@ export interface Registry extends AsyncDisposable {
   members(): Member[];
   /** Owners that signed two histories of their feed; nothing more is taken from them. */
   quarantined(): StackId[];
-  /** Called after members or their presence changed, until the signal. */
-  onMembers(listener: () => void, options: { signal: AbortSignal }): void;
+  /** The members, each time that they or their presence changed. */
+  followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]>;
   /**
    * Writes records of this stack: within `database.transaction` all writes become one delta with the outermost commit,
    * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
@@ -85,7 +87,7 @@ export interface Registry extends AsyncDisposable {
   leave(): Promise<void>;
 }
 
-/** Closing waits this long for what is under way. */
+/** Leaving waits this long for the others to hear of it. */
 const leaveTimeoutMs = 2_000;
 const defaultRetryMs = 1_000;
 
@@ -108,7 +110,7 @@ class OpenRegistry implements Registry {
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #stop = new AbortController();
-  readonly #listeners = new Set<() => void>();
+  readonly #memberNews = new Broadcast<() => readonly Member[]>();
 
   constructor(options: RegistryOptions) {
     const { database, identity, network, now } = options;
@@ -200,9 +202,11 @@ class OpenRegistry implements Registry {
     return this.#feeds.quarantined();
   }
 
-  onMembers(listener: () => void, { signal }: { signal: AbortSignal }): void {
-    this.#listeners.add(listener);
-    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+  followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {
+    const news = this.#memberNews.follow(options);
+    return (async function* () {
+      for await (const read of news) yield read();
+    })();
   }
 
   write(changes: readonly Write[]): void {
@@ -229,16 +233,14 @@ class OpenRegistry implements Registry {
   async join(line: string, { signal }: { signal: AbortSignal }): Promise<void> {
     const token = readToken(line);
     if (token.mesh === this.mesh().id && this.#membership.valid(this.stack)) return;
-    if (this.#others().length > 0) {
-      throw new RegistryError(
-        'has-members',
-        `Cannot join: this stack's mesh has ${this.#others().length} other members; leave it first`,
-      );
-    }
+    this.#requireAlone();
     const { identity, network, name, now, random } = this.#options;
     const facts = { identity, network, name, addresses: this.#ownAddresses(), nonce: random(16), now: now() };
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const statements = await askToJoin(token, facts, { signal: limit });
+    limit.throwIfAborted();
+    // Somebody may have joined here meanwhile.
+    this.#requireAlone();
     this.#enter(() => {
       this.#membership.enter(token.mesh, statements);
       this.#store.setAddresses(token.stack, token.addresses);
@@ -259,7 +261,7 @@ class OpenRegistry implements Registry {
       const statements = this.#membership.leave();
       this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
       const told = Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
-      await Promise.race([told, this.#pause(leaveTimeoutMs)]);
+      await Promise.race([told, pause(leaveTimeoutMs, undefined, { ref: false })]);
     }
     const { name, random, network } = this.#options;
     this.#enter(() => this.#membership.found(name, random(16)));
@@ -268,18 +270,27 @@ class OpenRegistry implements Registry {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#listeners.clear();
+    this.#memberNews.close();
     this.directory.wake();
+  }
+
+  #requireAlone(): void {
+    const others = this.#others().length;
+    if (others === 0) return;
+    throw new RegistryError(
+      'has-members',
+      `Cannot join: this stack's mesh has ${others} other members; leave it first`,
+    );
   }
 
   /** Founds a mesh at first, renews the own certificate, and judges anew what was stored under other rules. */
   #begin(): void {
     const { database, name, random } = this.#options;
     database.transaction(() => {
-      if (this.#store.setting('mesh') === undefined) {
-        this.#membership.found(name, random(16));
-        this.#beginEpoch(1);
-      }
+      // One that left and was ended before it had a mesh again goes on here.
+      const hasLeft = this.#membership.roster.memberships.get(this.stack)?.state === 'left';
+      if (this.#store.setting('mesh') === undefined || hasLeft)
+        this.#change(() => this.#membership.found(name, random(16)));
       this.#membership.renewOwn();
       this.#standing.judgeByKinds();
     });
@@ -288,12 +299,7 @@ class OpenRegistry implements Registry {
   /** Another mesh in place of this one, in one transaction: other feeds go, the own one is written anew. */
   #enter(fill: () => void): void {
     try {
-      this.#options.database.transaction(() => {
-        const counter = (this.#feeds.position(this.stack)?.epoch.counter ?? 0) + 1;
-        this.#feeds.dropOthers();
-        fill();
-        this.#beginEpoch(counter);
-      });
+      this.#options.database.transaction(() => this.#change(fill));
     } catch (error) {
       this.#membership.reload();
       throw error;
@@ -301,6 +307,13 @@ class OpenRegistry implements Registry {
     this.#spread.enter();
     this.#tellMembers();
     this.directory.wake();
+  }
+
+  #change(fill: () => void): void {
+    const counter = (this.#feeds.position(this.stack)?.epoch.counter ?? 0) + 1;
+    this.#feeds.dropOthers();
+    fill();
+    this.#beginEpoch(counter);
   }
 
   #beginEpoch(counter: number): VerifiedDelta {
@@ -353,7 +366,7 @@ class OpenRegistry implements Registry {
   /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
   async #tell(statements: readonly Statement[]): Promise<void> {
     this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
-    await Promise.all(this.#connected().map((peer) => this.#spread.exchange(peer)));
+    await Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
   }
 
   #presence(stack: StackId): Presence {
@@ -380,21 +393,11 @@ class OpenRegistry implements Registry {
     );
   }
 
-  #connected(): readonly StackId[] {
-    return this.#options.network.connected().filter((stack) => this.#membership.valid(stack));
-  }
-
   #tellMembers(): void {
-    for (const listener of this.#listeners) listener();
+    this.#memberNews.send(() => this.members());
   }
 
   #chance(): number {
     return Buffer.from(this.#options.random(4)).readUInt32BE(0) / 2 ** 32;
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout(resolve, ms).unref();
-    });
   }
 }

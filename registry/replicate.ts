@@ -4,6 +4,7 @@ import {
   digestOf,
   maxDeltaBytes,
   type Position,
+  positionOf,
   positionSchema,
   relate,
   type VerifiedDelta,
@@ -121,7 +122,7 @@ export class Replica {
     const delta = verifyDelta(wire, this.#around.mesh());
     if (typeof delta === 'string') return [{ type: 'report', what: 'refused', feed: from }];
     const feed = delta.head.feed;
-    if (feed === this.#around.self) return this.heads([{ feed, ...placeOf(delta) }], from);
+    if (feed === this.#around.self) return this.own(positionOf(delta));
     if (!this.#around.isMember(feed)) return [];
     return this.applied(this.#feeds.apply(delta), feed, from);
   }
@@ -138,10 +139,19 @@ export class Replica {
     return positions.flatMap((position): Deed[] => {
       const stored = this.#feeds.position(position.feed);
       const relation = relate(stored, position);
-      if (position.feed === this.#around.self) return this.#renew(relation, position);
+      const isOwn = position.feed === this.#around.self;
       const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
-      return isNews && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
+      // Anybody can claim a position: of the own feed, too, only a signed head is believed.
+      const isWanted = isNews || (isOwn && relation === 'other-epoch');
+      return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
     });
+  }
+
+  /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
+  own(position: Position): Deed[] {
+    const relation = relate(this.#feeds.position(this.#around.self), position);
+    const isPast = relation === 'same' || relation === 'behind';
+    return isPast ? [] : [{ type: 'renew', counter: position.epoch.counter }];
   }
 
   /** Positions of ours that are news to a member that stands there. */
@@ -182,11 +192,6 @@ export class Replica {
     return deeds;
   }
 
-  #renew(relation: ReturnType<typeof relate>, heard: Position): Deed[] {
-    if (relation === 'same' || relation === 'behind') return [];
-    return [{ type: 'renew', counter: heard.epoch.counter }];
-  }
-
   #pull(feed: string, from: StackId): Deed[] {
     if (this.#pulling.has(feed)) {
       this.#pulling.set(feed, from);
@@ -206,9 +211,7 @@ export class Replica {
     const size = batch.reduce((sum, delta) => sum + delta.wire.byteLength, 0);
     // What is too large for gossip is only told of, and pulled.
     const message =
-      size <= maxMessageBytes - 1024
-        ? { deltas: batch.map((delta) => delta.wire) }
-        : { heads: [{ feed: last.head.feed, ...placeOf(last) }] };
+      size <= maxMessageBytes - 1024 ? { deltas: batch.map((delta) => delta.wire) } : { heads: [positionOf(last)] };
     return [{ type: 'publish', message: toBytes(message) }];
   }
 
@@ -219,7 +222,3 @@ export class Replica {
 
 /** The largest answer to a pull of deltas: one delta or several. */
 export const maxPulledBytes = maxDeltaBytes;
-
-function placeOf({ head, hash }: VerifiedDelta): Omit<Position, 'feed'> {
-  return { epoch: head.epoch, sequence: head.sequence, hash };
-}

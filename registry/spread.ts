@@ -3,7 +3,10 @@ import { z } from 'zod';
 import {
   type Change,
   changeSchema,
+  maxFeedBytes,
+  maxFeedRecords,
   type Position,
+  positionOf,
   positionSchema,
   signedHeadSchema,
   type VerifiedHead,
@@ -192,11 +195,17 @@ export class Spread {
   /** Fetches what is missing: deltas where the other side kept them, else a snapshot and the deltas since it began. */
   async #pull(feed: string, from: StackId): Promise<void> {
     const { feeds, replica } = this.#parts;
-    let have = feeds.position(feed) ?? null;
+    const isOwn = feed === this.#parts.network.stack;
+    let have = isOwn ? null : (feeds.position(feed) ?? null);
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await this.#askFeed(from, { feed, have, after: null });
       if ('none' in answer) return;
       if ('head' in answer) {
+        if (isOwn) {
+          const own = verifyHead(...answer.head, this.#parts.membership.roster.mesh);
+          if (typeof own !== 'string' && own.head.feed === feed) this.do(replica.own(positionOf(own)));
+          return;
+        }
         this.do(await this.#pullSnapshot(feed, from, answer));
         return;
       }
@@ -216,8 +225,15 @@ export class Spread {
     if (typeof head === 'string' || head.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
     const records = new Map<string, Change>();
     let page = first;
+    let size = 0;
     for (let count = 0; ; count += 1) {
-      for (const [kind, name, body] of page.records) records.set(`${kind}\n${name}`, { kind, name, body });
+      for (const [kind, name, body] of page.records) {
+        records.set(`${kind}\n${name}`, { kind, name, body });
+        size += body?.byteLength ?? 0;
+      }
+      // Room for records that were replaced while the pages were read.
+      if (size > 2 * maxFeedBytes || records.size > 2 * maxFeedRecords)
+        return [{ type: 'report', what: 'refused', feed }];
       if (!page.next || count >= maxPages) break;
       const answer = await this.#askFeed(from, { feed, have: null, after: page.next });
       if (!('head' in answer)) return [];

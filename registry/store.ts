@@ -127,10 +127,6 @@ export class Store {
     this.#run('INSERT OR IGNORE INTO registry_evidence VALUES (?, ?, ?, ?)', feed, hash, bytes, signature);
   }
 
-  evidence(feed: string): { readonly bytes: Uint8Array; readonly signature: Uint8Array }[] {
-    return this.#all('SELECT bytes, signature FROM registry_evidence WHERE feed = ? ORDER BY hash', feed);
-  }
-
   putRecord(feed: string, key: Uint8Array, hash: Uint8Array, change: Change, fault: string | undefined): void {
     const position = this.#addChange(feed, change.kind, change.name);
     this.#run(
@@ -164,7 +160,12 @@ export class Store {
     return this.#all('SELECT key, hash, length(body) AS sizeBytes FROM registry_record WHERE feed = ?', feed);
   }
 
-  /** Records of a feed in the order of their keys, from after that one; iterated, so that a page can stop by its size. */
+  /** What a feed's records are called, without their bodies. */
+  names(feed: string): Pick<RecordRow, 'kind' | 'name' | 'key'>[] {
+    return this.#all('SELECT kind, name, key FROM registry_record WHERE feed = ?', feed);
+  }
+
+  /** Records of a feed in the order of their keys, from after that one. */
   recordsAfter(feed: string, after: Uint8Array, limit: number): RecordRow[] {
     return this.#all<RecordRow>(
       'SELECT * FROM registry_record WHERE feed = ? AND key > ? ORDER BY key LIMIT ?',
@@ -302,11 +303,15 @@ export class Store {
   }
 
   #addChange(feed: string, kind: string, name: string): number {
-    this.#run('INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)', feed, kind, name);
-    const position = this.lastPosition();
-    this.#run('DELETE FROM registry_change WHERE position <= ?', position - keptChanges);
+    const sql = 'INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)';
+    const position = Number(this.#statement(sql).run(feed, kind, name).lastInsertRowid);
+    this.database.beforeCommit(this.#pruneChanges);
     return position;
   }
+
+  readonly #pruneChanges = (): void => {
+    this.#run('DELETE FROM registry_change WHERE position <= ?', this.firstPosition());
+  };
 
   #run(sql: string, ...values: unknown[]): number {
     return this.#statement(sql).run(...values).changes;

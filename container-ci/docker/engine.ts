@@ -48,7 +48,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
   const until = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closed.signal]);
   const inspectRaw = async (container: string, signal: AbortSignal) =>
     call.json<Docker.ContainerInspectInfo | undefined>(`read container "${container}"`, {
-      path: `/containers/${encodeURIComponent(container)}/json`,
+      path: pathOf(container, 'json'),
       absent: undefined,
       signal,
     });
@@ -165,13 +165,17 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
 
     async usage(container, { signal }) {
-      return usageOf(
-        await call.json<Docker.ContainerStats>(`read the usage of "${container}"`, {
-          path: `/containers/${encodeURIComponent(container)}/stats`,
-          query: { stream: false, 'one-shot': true },
-          signal: until(signal),
-        }),
-      );
+      const doing = `read the usage of "${container}"`;
+      const found = await inspectRaw(container, until(signal));
+      if (found === undefined)
+        throw new EngineError('no-such-container', `Cannot ${doing}: there is no such container`);
+      const stats = await call.json<Docker.ContainerStats>(doing, {
+        path: pathOf(container, 'stats'),
+        query: { stream: false, 'one-shot': true },
+        signal: until(signal),
+      });
+      // Where there is no limit, the statistics name the memory of the host instead.
+      return usageOf(stats, found.HostConfig.Memory ?? 0);
     },
 
     async logs(container, { tail, since, signal }) {
@@ -243,7 +247,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
     async removeNetwork(name, { signal }) {
       await call.json(`remove network "${name}"`, {
         method: 'DELETE',
-        path: `/networks/${name}`,
+        path: `/networks/${encodeURIComponent(name)}`,
         absent: undefined,
         signal: until(signal),
       });
@@ -263,7 +267,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
     async startContainer(container, { signal }) {
       await call.json(`start container "${container}"`, {
         method: 'POST',
-        path: `/containers/${container}/start`,
+        path: pathOf(container, 'start'),
         signal: until(signal),
       });
     },
@@ -271,7 +275,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
     async stopContainer(container, { graceSeconds, signal }) {
       await call.json(`stop container "${container}"`, {
         method: 'POST',
-        path: `/containers/${container}/stop`,
+        path: pathOf(container, 'stop'),
         query: { t: graceSeconds },
         absent: undefined,
         timeoutMs: graceSeconds * 1000 + removeTimeoutMs,
@@ -282,7 +286,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
     async removeContainer(container, { signal }) {
       await call.json(`remove container "${container}"`, {
         method: 'DELETE',
-        path: `/containers/${container}`,
+        path: pathOf(container),
         query: { force: true, v: true },
         absent: undefined,
         timeoutMs: removeTimeoutMs,
@@ -304,7 +308,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
     async renameContainer(container, name, { signal }) {
       await call.json(`rename container "${container}" to "${name}"`, {
         method: 'POST',
-        path: `/containers/${container}/rename`,
+        path: pathOf(container, 'rename'),
         query: { name },
         signal: until(signal),
       });
@@ -314,6 +318,10 @@ function makeEngine(call: Caller, now: () => number): Engine {
       closed.abort(new EngineError('engine-unreachable', 'Cannot go on: the engine was closed here'));
     },
   };
+}
+
+function pathOf(container: string, verb?: string): string {
+  return ['/containers', encodeURIComponent(container), ...(verb === undefined ? [] : [verb])].join('/');
 }
 
 /** The host ceiling: nothing in a spec can ask for mounts, devices, capabilities, host namespaces or privilege. */

@@ -66,17 +66,15 @@ export function processesOf(found: { readonly Processes?: readonly (readonly str
 }
 
 /** Memory without the part of the page cache that the kernel can drop at once, as the engine's own client shows it. */
-export function usageOf(found: Docker.ContainerStats): ContainerUsage {
+export function usageOf(found: Docker.ContainerStats, memoryLimitBytes: number): ContainerUsage {
   const memory = found.memory_stats as {
     usage?: number;
-    limit?: number;
     stats?: { inactive_file?: number; total_inactive_file?: number };
   };
   const cache = memory.stats?.total_inactive_file ?? memory.stats?.inactive_file ?? 0;
-  const limit = memory.limit ?? 0;
   return {
     memoryBytes: Math.max(0, (memory.usage ?? 0) - cache),
-    memoryLimitBytes: limit > Number.MAX_SAFE_INTEGER ? 0 : limit,
+    memoryLimitBytes,
     cpuNanoseconds: found.cpu_stats.cpu_usage?.total_usage ?? 0,
     processes: found.pids_stats?.current ?? 0,
   };

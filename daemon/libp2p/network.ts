@@ -63,6 +63,7 @@ export async function openLibp2pNetwork(options: Libp2pOptions): Promise<Network
 
 class Libp2pNetwork implements Network {
   readonly stack: StackId;
+  readonly #listen: readonly string[];
   readonly #log: Log;
   readonly #gate: Gate;
   readonly #admitted = new Map<StackId, Set<Connection>>();
@@ -72,7 +73,8 @@ class Libp2pNetwork implements Network {
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
 
-  constructor({ identity, log }: Libp2pOptions, gate: Gate) {
+  constructor({ identity, listen, log }: Libp2pOptions, gate: Gate) {
+    this.#listen = listen;
     this.stack = identity.stack;
     this.#log = log;
     this.#gate = gate;
@@ -86,7 +88,18 @@ class Libp2pNetwork implements Network {
       this.#deliver(msg, propagationSource.toString()),
     );
     this.#serve(helloProtocol, { access: 'member', maxRequestBytes: 0, timeoutMs: helloTimeoutMs }, async () => empty);
-    await node.start();
+    try {
+      await node.start();
+    } catch (cause) {
+      const where = this.#listen.join(', ');
+      throw new RegistryError(
+        'cannot-listen',
+        `Cannot listen at ${where}: is the port taken? Choose another --listen`,
+        {
+          cause,
+        },
+      );
+    }
   }
 
   addresses(): readonly string[] {

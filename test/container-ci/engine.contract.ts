@@ -77,7 +77,9 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
         'the resolver of the engine is none of its sockets',
       );
       assert.ok((await engine.processes(id, { signal })).length > 0);
-      assert.ok((await engine.usage(id, { signal })).processes > 0);
+      const usage = await engine.usage(id, { signal });
+      assert.ok(usage.processes > 0);
+      assert.equal(usage.memoryLimitBytes, 0, 'no limit was set');
       const lines = await eventually('the log has a line', async () => {
         const read = await engine.logs(id, { tail: 10, signal });
         return read.length > 0 && read;

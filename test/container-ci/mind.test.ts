@@ -68,7 +68,8 @@ test('every sentence about the container cites evidence, and every id that is ci
       if (intent === 'help') continue;
       const { text, evidence } = render(intent, facts);
       const ids = new Set(evidence.map((one: Evidence) => one.id));
-      const sentences = text.split(/(?<=\[e\d+\]\.)(?:\s|$)/).filter((sentence) => sentence !== '');
+      const said = text.replace(/^\|.*\n/gm, '');
+      const sentences = said.split(/(?<=\[e\d+\][.:])(?:\s|$)/).filter((sentence) => sentence !== '');
       assert.ok(sentences.length > 0 || facts.state === undefined, intent);
       for (const sentence of sentences) {
         const cited = [...sentence.matchAll(/\[(e\d+)\]/g)].map((match) => match[1] ?? '');

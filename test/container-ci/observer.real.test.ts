@@ -54,10 +54,13 @@ test('a real container has a CI from its start to its removal, also through a cr
   const status = await observer.ask('web-ci', 'status', { signal });
   assert.match(
     status.text,
-    /^Container "p-web" is running for \d+ s \[e1\]\. It is healthy .*GET :8080\/index\.html: 200/,
+    /^Container "p-web" has been running for \d+ s \[e1\]\. It has been healthy .*GET :8080\/index\.html: 200/,
   );
-  assert.match((await observer.ask('web-ci', 'show the log', { signal })).text, /stdout ready/);
-  assert.match((await observer.ask('web-ci', 'how much memory?', { signal })).text, /It uses \d+\.\d MiB of memory/);
+  assert.match((await observer.ask('web-ci', 'show the log', { signal })).text, /^\| \S+ stdout ready$/m);
+  assert.match(
+    (await observer.ask('web-ci', 'how much memory?', { signal })).text,
+    /It uses \d+\.\d MiB of memory without a limit/,
+  );
 
   await engine.createContainer(
     { name: 'broken', image: broken.tag, labels: {}, network, publish: [], restart: 'on-failure' },

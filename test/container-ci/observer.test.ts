@@ -199,6 +199,25 @@ test('a stopped dependency of the same project is found as the cause', async () 
   intents.clear();
 });
 
+test('the health of a dependency that has its CI elsewhere is asked for there', async () => {
+  const { engine } = await makeEngine();
+  const { api } = makeManifest({
+    api: { ports: [9], health: { tcp: { port: 9 }, start_period_seconds: 0, retries: 1 } },
+  }).containers;
+  assert.ok(api);
+  const asked: string[] = [];
+  await using observer = await openObserver({
+    ...parts(engine),
+    intentOf: () => ({ container: api, dependencies: [{ container: 'db', ci: 'far-ci' }] }),
+    peerHealth: (ci) => (asked.push(ci) > 0 ? 'unhealthy' : undefined),
+  });
+  await run(engine, spec('near', { image: 'silent:1' }));
+  await eventually('it is unhealthy', () => observer.cis()[0]?.health === 'unhealthy');
+  const { findings } = await observer.ask('near-ci', 'what is wrong?', { signal });
+  assert.equal(findings[0]?.code, 'dependency-unhealthy');
+  assert.deepEqual(asked, ['far-ci']);
+});
+
 test('a container without a manifest becomes unhealthy once a service that was surely seen no longer listens', async () => {
   const { engine, controls } = await makeEngine();
   await using observer = await openObserver(parts(engine));

@@ -109,6 +109,22 @@ test('a project comes up on a real engine, and a version that fails gives way to
   });
   assert.deepEqual(await list(), up, 'the version before runs again');
 
+  const alone = manifestSchema.parse({ manifest_version: '1.0', project: { name: 'alone' }, containers: { bad: {} } });
+  const hopeless = planRun({
+    manifest: alone,
+    manifestDigest: 'sha256:a',
+    images: [{ container: 'bad', digest: bad.digest, configDigest: bad.configDigest, buildKey: 'sha256:b' }],
+    running: await engine.containers({ signal }),
+    stack: 'stack-a',
+    registryAddress: registry.address,
+  });
+  await assert.rejects(carryOut(hopeless, parts, { signal }), /it died 3 times, .*can't be executed/);
+  assert.deepEqual(
+    await list(),
+    up,
+    'a container that only has to start, and dies each time, is not taken for started',
+  );
+
   const running = await engine.containers({ signal });
   await carryOut(planStop({ project: 'shop', running, stack: 'stack-a', manifest }), parts, { signal });
   assert.deepEqual(await list(), []);

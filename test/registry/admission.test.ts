@@ -1,8 +1,13 @@
 // Coming into a mesh and going out of it: each refusal with its code, and nothing changed by a join that failed.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { RegistryError, type RegistryErrorCode } from '#registry';
 import { makeJoinRequest, readToken, writeToken } from '../../registry/admission.ts';
+import { Membership } from '../../registry/membership.ts';
+import { Store } from '../../registry/store.ts';
 import { Constellation, converge, join, type Node, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
 
@@ -187,4 +192,50 @@ test('a use and its certificate are one: where one cannot be stored, neither is'
   one.database.prepare('DROP TRIGGER fail').run();
   await two.registry.join(token, soon());
   assert.equal(one.registry.members().length, 2);
+});
+
+test('who follows the members is told when one joins, goes and is revoked', async () => {
+  await using sky = new Constellation();
+  const one = await sky.open('one');
+  const end = new AbortController();
+  const seen: string[] = [];
+  const news = one.registry.followMembers(end);
+  const done = (async () => {
+    for await (const members of news) {
+      const two = members.find(({ name }) => name === 'two');
+      if (two && seen.at(-1) !== two.liveness.state) seen.push(two.liveness.state);
+    }
+  })();
+  const two = await sky.open('two');
+  await join(two, one);
+  await eventually('up', () => seen.at(-1) === 'up');
+  await two[Symbol.asyncDispose]();
+  await eventually('unreachable', () => seen.at(-1) === 'unreachable');
+  await one.registry.revoke('two');
+  await eventually('revoked', () => seen.at(-1) === 'revoked');
+  end.abort();
+  await done;
+});
+
+test('a stack that was ended while it left founds a mesh of its own when it starts again', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-leave-'));
+  try {
+    await using sky = new Constellation();
+    const one = await sky.open('one');
+    const file = path.join(folder, 'two.db');
+    const two = await sky.open('two', { file });
+    await join(two, one);
+    write(two, 'note', 'mine');
+    new Membership(new Store(two.database), two.identity, Date.now).leave();
+    await two[Symbol.asyncDispose]();
+    const again = await sky.open('two', { file });
+    assert.equal(again.registry.mesh().foundedHere, true);
+    assert.deepEqual(
+      again.registry.members().map(({ name }) => name),
+      ['two'],
+    );
+    await converge([again], ['note=mine@two']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

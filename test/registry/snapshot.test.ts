@@ -47,6 +47,18 @@ test('a feed of 10,000 records comes through, also while it is written to, and o
   );
 });
 
+test('a stack brings a large feed along when it joins', async () => {
+  await using sky = new Constellation();
+  const [one, two] = [await sky.open('one'), await sky.open('two')];
+  two.registry.write(
+    Array.from({ length: 500 }, (_, at) => ({ kind: 'note', name: `n${at}`, body: { text: 'x'.repeat(1_000) } })),
+  );
+  await join(two, one);
+  await eventually('all there', () => notes(one).length === 500);
+  write(two, 'n0', undefined);
+  await eventually('one fewer', () => notes(one).length === 499);
+});
+
 test('many changes in one transaction are one delta, and a transaction that fails leaves none', async () => {
   await using sky = new Constellation();
   const [one, two] = await sky.mesh('one', 'two');

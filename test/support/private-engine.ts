@@ -54,6 +54,12 @@ export async function startPrivateEngine({
   undo.defer(() => removeBridges(pool));
   let pid = await startDaemon(binary, name, root, socket, pool);
   undo.defer(() => stopDaemon(pid, root, socket));
+  // A process that ends without closing takes the daemon with it; only its folder stays.
+  const last = (): void => {
+    if (isAlive(pid)) process.kill(pid, 'SIGTERM');
+  };
+  process.once('exit', last);
+  undo.defer(() => void process.off('exit', last));
   const owned = undo.move();
   return {
     name,

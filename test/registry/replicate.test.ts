@@ -1,0 +1,78 @@
+// What replication decides, told step by step: no network, no clock.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openDatabase, registryMigrations } from '#registry';
+import { Feeds } from '../../registry/feeds.ts';
+import { type Deed, Replica } from '../../registry/replicate.ts';
+import { Store } from '../../registry/store.ts';
+import { toBytes } from '../../registry/wire.ts';
+import { identityOf } from '../support/constellation.ts';
+
+const mesh = 'a'.repeat(64);
+
+function open(word: string) {
+  const identity = identityOf(word);
+  const database = openDatabase(':memory:', [registryMigrations]);
+  const feeds = new Feeds(new Store(database), identity, () => undefined);
+  const around = { self: identity.stack, mesh: () => mesh, isMember: () => true, chance: () => 0.5 };
+  const replica = new Replica(feeds, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
+  let count = 0;
+  database.transaction(() => feeds.beginEpoch(mesh, { counter: 1, nonce: new Uint8Array(16) }));
+  const write = () => {
+    count += 1;
+    const body = toBytes(count);
+    const delta = database.transaction(() => feeds.commit(mesh, [{ kind: 'note', name: 'n', body }]));
+    assert.ok(delta);
+    return delta;
+  };
+  return { stack: identity.stack, feeds, replica, write, [Symbol.dispose]: () => database[Symbol.dispose]() };
+}
+
+const typesOf = (deeds: readonly Deed[]): string[] => deeds.map(({ type }) => type);
+
+test('a change after a quiet moment leaves at once, and those that follow leave together', () => {
+  using one = open('one');
+  assert.deepEqual(typesOf(one.replica.committed(one.write(), 0)), ['publish']);
+  assert.deepEqual(one.replica.committed(one.write(), 10), []);
+  assert.deepEqual(one.replica.committed(one.write(), 20), []);
+  assert.equal(one.replica.wakeAt(), 100);
+  assert.deepEqual(one.replica.tick(99), []);
+  assert.deepEqual(typesOf(one.replica.tick(100)), ['publish']);
+  assert.deepEqual(typesOf(one.replica.committed(one.write(), 300)), ['publish']);
+});
+
+test('a round of anti-entropy asks at most three of those who are connected', () => {
+  using one = open('one');
+  for (const word of ['a', 'b', 'c', 'd', 'e']) one.replica.connected(identityOf(word).stack);
+  one.replica.disconnected(identityOf('a').stack);
+  const at = one.replica.wakeAt();
+  assert.ok(at >= 500 && at <= 1_500);
+  const asked = one.replica.tick(at).flatMap((deed) => (deed.type === 'exchange' ? [deed.with] : []));
+  assert.equal(new Set(asked).size, 3);
+  assert.ok(!asked.includes(identityOf('a').stack));
+});
+
+test('a gap is pulled once, from whoever told of it, and once more where more was heard meanwhile', () => {
+  using one = open('one');
+  using two = open('two');
+  two.write();
+  const late = two.write();
+  assert.deepEqual(one.replica.delta(late.wire, two.stack), [{ type: 'pull', feed: two.stack, from: two.stack }]);
+  assert.deepEqual(one.replica.delta(late.wire, 'third'), []);
+  assert.deepEqual(one.replica.pulled(two.stack), [{ type: 'pull', feed: two.stack, from: 'third' }]);
+  assert.deepEqual(one.replica.pulled(two.stack), []);
+});
+
+test('a claim about the own feed is looked into, and only a signed head begins a new epoch', () => {
+  using one = open('one');
+  using elsewhere = open('one');
+  for (let at = 0; at < 3; at += 1) elsewhere.write();
+  const [position] = elsewhere.feeds.positions();
+  assert.ok(position);
+  const claim = { ...position, epoch: { ...position.epoch, counter: Number.MAX_SAFE_INTEGER } };
+  assert.deepEqual(typesOf(one.replica.heads([claim], 'liar')), ['pull']);
+  assert.deepEqual(one.replica.delta(elsewhere.write().wire, 'peer'), [{ type: 'renew', counter: 1 }]);
+  const [own] = one.feeds.positions();
+  assert.ok(own);
+  assert.deepEqual(one.replica.own(own), []);
+});
