@@ -178,8 +178,10 @@ async function buildOnTwo(steps: Steps, manifest: string, berlin: DaemonProcess,
     return `${packages} Debian packages, by exact version and SHA-256`;
   });
   await steps.run('Build the shop on two stacks', async () => {
-    const first = await berlin.json<Build>('hermesh', 'build', manifest);
-    const second = await paris.json<Build>('hermesh', 'build', manifest);
+    const [first, second] = await Promise.all([
+      berlin.json<Build>('hermesh', 'build', manifest),
+      paris.json<Build>('hermesh', 'build', manifest),
+    ]);
     const digests = ({ images }: Build): string =>
       JSON.stringify(images.map(({ container, digest, configDigest }) => [container, digest, configDigest]));
     check(first.images.length === 3, 'three images', first);
