@@ -102,7 +102,7 @@ test('the environment is read only by the configuration of the daemon and by the
 test('libp2p and dockerode are each known to one wing', () => {
   const wings: readonly [RegExp, string][] = [
     [/^(libp2p|@libp2p\/.*|@chainsafe\/libp2p.*|@multiformats\/multiaddr)$/, 'daemon/libp2p/'],
-    [/^dockerode$/, 'container-ci/docker/'],
+    [/^(dockerode|docker-modem)$/, 'container-ci/docker/'],
     [/^@modelcontextprotocol\/.*$/, 'mcp/'],
     [/^fastify$|^@fastify\/.*$/, 'daemon/http/'],
   ];

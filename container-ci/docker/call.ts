@@ -1,6 +1,6 @@
-// One exchange with the engine's HTTP API through dockerode's transport: cancellable, with a deadline, errors in our words.
+// One exchange with the engine's HTTP API through docker-modem, the transport of dockerode: cancellable, with a deadline, errors in our words.
 import type { Readable } from 'node:stream';
-import type Docker from 'dockerode';
+import type DockerModem from 'docker-modem';
 import { EngineError, type EngineErrorCode } from '../error.ts';
 import { errorOf } from './translate.ts';
 
@@ -31,7 +31,7 @@ export interface Caller {
 /** 304 is what the engine says of a start or stop that changes nothing. */
 const fine = { 200: true, 201: true, 204: true, 304: true };
 
-export function makeCaller(docker: Docker, endpoint: string): Caller {
+export function makeCaller(modem: DockerModem, endpoint: string): Caller {
   const explain = (error: unknown, doing: string, signal: AbortSignal): unknown =>
     signal.aborted ? signal.reason : errorOf(error, doing, endpoint);
 
@@ -46,7 +46,7 @@ export function makeCaller(docker: Docker, endpoint: string): Caller {
       abortSignal,
     };
     return new Promise((resolve, reject) => {
-      docker.modem.dial(exchange, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer)));
+      modem.dial(exchange, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer)));
     });
   };
 

@@ -33,10 +33,10 @@ export async function openDockerEngine({
   readonly endpoint?: string;
   readonly now?: () => number;
 } = {}): Promise<Engine> {
-  const { default: Dockerode } = await import('dockerode');
+  const { default: DockerModem } = await import('docker-modem');
   // An explicit host of nothing keeps DOCKER_HOST from having a say.
-  const docker = new Dockerode({ socketPath: endpoint, host: undefined });
-  return makeEngine(makeCaller(docker, endpoint), now);
+  const modem = new DockerModem({ socketPath: endpoint, host: undefined });
+  return makeEngine(makeCaller(modem, endpoint), now);
 }
 
 /** The mark of the stack that owns an engine: a volume that holds nothing but a label. */

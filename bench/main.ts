@@ -1,0 +1,66 @@
+// `npm run bench`: measures each row, prints them as a table, and writes bench/results.json.
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Result, type Row, resultOf } from './row.ts';
+import { memoryRows } from './rows/memory.ts';
+import { replicationRow } from './rows/replication.ts';
+import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
+
+const rows: readonly Row[] = [startRow, statusRow, replicationRow, ...memoryRows, demoRow, testRow];
+const usage = `Usage: npm run bench [-- --only NAME[,NAME...]] [-- --rounds N]
+
+Rows: ${rows.map(({ name }) => name).join(', ')}
+`;
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, rounds: { type: 'string', default: '5' }, help: { type: 'boolean' } },
+});
+const wanted = values.only?.split(',');
+const unknown = wanted?.filter((name) => !rows.some((row) => row.name === name)) ?? [];
+if (values.help || unknown.length > 0) {
+  process.stderr.write(`${unknown.length > 0 ? `Unknown rows: ${unknown.join(', ')}\n` : ''}${usage}`);
+  process.exit(values.help ? 0 : 2);
+}
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const results: Result[] = [];
+for (const row of rows.filter(({ name }) => wanted?.includes(name) ?? true)) {
+  say(`${row.name}: ${row.claim}`);
+  results.push(resultOf(row, await row.measure(Number(values.rounds), (text) => say(`  ${text}`))));
+}
+
+process.stdout.write(`${table(results)}\n`);
+const file = path.join(import.meta.dirname, 'results.json');
+if (wanted === undefined) {
+  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, node: process.version };
+  await writeFile(file, `${JSON.stringify({ at: new Date().toISOString(), machine, results }, null, 2)}\n`);
+  say(`Written to ${file}`);
+} else {
+  say('Only some rows were measured: bench/results.json stays as it was.');
+}
+process.exitCode = results.every(({ holds }) => holds) ? 0 : 1;
+
+function table(all: readonly Result[]): string {
+  const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+  const lines = all.map((one) => [
+    one.name,
+    `${number(one.value)} ${one.unit}`,
+    `${one.figure} of ${one.count}`,
+    `${number(one.min)} to ${number(one.max)}`,
+    `at most ${one.limit} ${one.unit}`,
+    one.holds ? 'holds' : 'DOES NOT HOLD',
+    one.peer ? `${one.peer.ratio.toFixed(2)} x ${one.peer.name} (${number(one.peer.value)} ${one.unit})` : '',
+  ]);
+  const header = ['ROW', 'VALUE', 'FIGURE', 'RANGE', 'LIMIT', '', 'AGAINST'];
+  const widths = header.map((_, column) => Math.max(...[header, ...lines].map((line) => line[column]?.length ?? 0)));
+  return [header, ...lines]
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
