@@ -1,5 +1,6 @@
 // The door of the registry: identity, signed records, who belongs to the mesh, and the seam to the network.
 export { Broadcast } from './broadcast.ts';
+export type { Member, Registry, RegistryOptions, Write } from './contract.ts';
 export type { Database, FloorMigrations } from './database.ts';
 export { openDatabase } from './database.ts';
 export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from './directory.ts';
@@ -20,7 +21,6 @@ export type {
   RequestOptions,
   StackId,
 } from './network.ts';
-export type { Member, Registry, RegistryOptions, Write } from './registry.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';

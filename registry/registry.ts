@@ -3,89 +3,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Admission, joinProtocol, joinTimeoutMs, maxJoinRequestBytes, readToken, writeToken } from './admission.ts';
 import { Broadcast } from './broadcast.ts';
 import { Connections } from './connections.ts';
-import type { Database } from './database.ts';
+import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
 import { Directory } from './directory.ts';
 import type { VerifiedDelta } from './feed.ts';
 import { Feeds } from './feeds.ts';
-import type { Identity } from './identity.ts';
 import { askToJoin } from './joining.ts';
-import { type Kind, Kinds, type MemberRole, stackKind } from './kind.ts';
+import { Kinds, type MemberRole, stackKind } from './kind.ts';
 import { Liveness, type Presence } from './liveness.ts';
-import type { Log } from './log.ts';
 import { Membership } from './membership.ts';
-import type { Network, StackId } from './network.ts';
+import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
-import { defaultReplicateOptions, Replica, type ReplicateOptions } from './replicate.ts';
+import { defaultReplicateOptions, Replica } from './replicate.ts';
 import type { Statement } from './roster.ts';
 import { Spread } from './spread.ts';
-import { type MayStand, Standing } from './standing.ts';
+import { Standing } from './standing.ts';
 import { Store } from './store.ts';
-
-/** One stack of the mesh; times are milliseconds since 1970. */
-export interface Member {
-  readonly stack: StackId;
-  readonly name: string;
-  readonly role: MemberRole;
-  readonly self: boolean;
-  readonly liveness: Presence;
-  readonly addresses: readonly string[];
-  /** When its certificate runs out. */
-  readonly expires: number;
-  /** The public key that secrets for it are sealed to, 32 bytes. */
-  readonly x25519: Uint8Array;
-}
-
-/** A record to write; `body` undefined deletes it. */
-export interface Write {
-  readonly kind: string;
-  readonly name: string;
-  readonly body: unknown;
-}
-
-export interface RegistryOptions {
-  /** Opened with `registryMigrations`. */
-  readonly database: Database;
-  readonly identity: Identity;
-  /** The stack's name, a DNS label; a mesh knows it by this. */
-  readonly name: string;
-  readonly network: Network;
-  readonly kinds: readonly Kind[];
-  readonly mayStand: MayStand;
-  /** Where others can dial this stack; by default what the network says. */
-  readonly addresses?: () => readonly string[];
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** That many random bytes. */
-  readonly random: (sizeBytes: number) => Uint8Array;
-  readonly log: Log;
-  readonly replicate?: Partial<ReplicateOptions>;
-  /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
-  readonly retryMs?: number;
-}
-
-export interface Registry extends AsyncDisposable {
-  readonly stack: StackId;
-  readonly directory: Directory;
-  mesh(): { readonly id: string; readonly foundedHere: boolean };
-  members(): Member[];
-  /** Owners that signed two histories of their feed; nothing more is taken from them. */
-  quarantined(): StackId[];
-  /** The members, each time that they or their presence changed. */
-  followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]>;
-  /**
-   * Writes records of this stack: within `database.transaction` all writes become one delta with the outermost commit,
-   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
-   */
-  write(changes: readonly Write[]): void;
-  /** One line for who is to join, and when it runs out. Throws `not-admin`. */
-  createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number };
-  /** Joins the mesh of the token, from a mesh where this stack is alone; a join that throws changed nothing. */
-  join(token: string, options: { signal: AbortSignal }): Promise<void>;
-  /** Revokes a stack for ever, by id or name. */
-  revoke(stack: string): Promise<void>;
-  /** Leaves the mesh and founds one of its own, with the own records. */
-  leave(): Promise<void>;
-}
 
 /** Leaving waits this long for the others to hear of it. */
 const leaveTimeoutMs = 2_000;

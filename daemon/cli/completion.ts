@@ -10,7 +10,7 @@ export function addCompletion(program: Command): void {
     .description('Prints a script that completes commands and options in a shell.')
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(hermesh completion bash)\n  hermesh completion zsh > "${fpath[1]}/_hermesh"\n  hermesh completion fish > ~/.config/fish/completions/hermesh.fish',
+      '\nExamples:\n  source <(hermesh completion bash)\n  hermesh completion zsh > ~/.zfunc/_hermesh\n  hermesh completion fish > ~/.config/fish/completions/hermesh.fish',
     )
     .action((shell: (typeof shells)[number]) => {
       process.stdout.write(scripts[shell](wordsOf(program)));
