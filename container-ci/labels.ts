@@ -1,6 +1,5 @@
 // The labels on each container that a stack starts: they tie it to stack, project, manifest and CI, and show drift.
-import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { canonicalJson, digestOf } from '#manifests';
 
 /** Who a container is, as its labels say. */
 export interface ContainerIdentity {
@@ -46,9 +45,7 @@ export function makeNetworkLabels(stack: string, project: string): Record<string
 
 /** The name of `sha256:` and the hex digest over the canonical JSON (RFC 8785) of what a container is made from. */
 export function specDigest(spec: object): string {
-  return `sha256:${createHash('sha256')
-    .update(canonicalize(spec) ?? '')
-    .digest('hex')}`;
+  return digestOf(canonicalJson(spec));
 }
 
 export function asideName(containerId: string): string {

@@ -1,5 +1,6 @@
 // All containers of an engine and their CIs: found through listing and events, kept through losses of the engine.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { didYouMean } from '#manifests';
 import { type CiView, Companion, type ContainerIntent, type Surroundings } from './companion.ts';
 import type { ContainerState, Engine, EngineEvent } from './engine.ts';
 import { EngineError, messageOf } from './error.ts';
@@ -7,7 +8,7 @@ import { readFacts } from './facts.ts';
 import type { HealthStatus } from './health.ts';
 import { isAside, readLabels } from './labels.ts';
 import { type Answer, answer } from './mind.ts';
-import { freeName, nearestName, wantedName } from './names.ts';
+import { freeName, wantedName } from './names.ts';
 import { makeNews } from './news.ts';
 
 export interface CiChange {
@@ -112,11 +113,8 @@ class EngineObserver implements Observer {
     const { now, engine, peerHealth } = this.#parts;
     const companion = this.#find(ci);
     if (!companion) {
-      const near = nearestName(
-        ci,
-        this.cis().map((view) => view.ci),
-      );
-      const mend = near === undefined ? 'list them to see their names' : `did you mean "${near}"?`;
+      const names = this.cis().map((view) => view.ci);
+      const mend = didYouMean(ci, names) ?? 'list them to see their names';
       throw new EngineError('no-such-ci', `Cannot ask "${ci}": no container here has a CI of that name; ${mend}`);
     }
     const askedAt = now();

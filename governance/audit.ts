@@ -1,8 +1,9 @@
 // Who asked for what and what came of it, chained by hashes, so that a changed, missing or reordered entry is found.
 import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { canonicalJson as canonicalJsonOf } from '#manifests';
+import type { Database } from '#registry';
 import { GovernanceError } from './errors.ts';
-import { type AuditRow, type Database, makeStore } from './store.ts';
+import { type AuditRow, makeStore } from './store.ts';
 
 export interface AuditEntry {
   /** From 1, without gaps. */
@@ -146,12 +147,10 @@ function broken(sequence: number, reason: 'changed' | 'missing' | 'unchained' | 
 /** RFC 8785. */
 function canonicalJson(value: unknown): string {
   try {
-    const text = canonicalize(value);
-    if (text !== undefined) return text;
+    return canonicalJsonOf(value);
   } catch (cause) {
     throw new GovernanceError('not-json', 'A value has no canonical JSON', { cause });
   }
-  throw new GovernanceError('not-json', 'A value has no canonical JSON');
 }
 
 function sha256(text: string): string {

@@ -1,6 +1,8 @@
 // What happened, as a durable stream of CloudEvents 1.0 that can be read again from any position that is still kept.
+
+import type { Database } from '#registry';
 import { GovernanceError } from './errors.ts';
-import { type Database, type EventRow, makeStore } from './store.ts';
+import { type EventRow, makeStore } from './store.ts';
 
 /** The JSON form of CloudEvents 1.0, with the position in this stack's stream as an extension attribute. */
 export interface Event {

@@ -1,16 +1,5 @@
 // The tables of governance: all its SQL stands here, and both tables only grow at their end.
-
-/** What governance needs of the database of a home; a transaction inside another is part of it. */
-export interface Database {
-  transaction<T>(fn: () => T): T;
-  prepare(sql: string): Statement;
-}
-
-interface Statement {
-  run(...values: unknown[]): unknown;
-  get(...values: unknown[]): unknown;
-  all(...values: unknown[]): unknown[];
-}
+import type { Database } from '#registry';
 
 /** One step each; a step is never changed once it is released. */
 export const migrations: readonly string[] = [

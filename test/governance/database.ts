@@ -1,16 +1,21 @@
 // A database in memory with the tables of governance, and one of a deed for transactions to be about.
-
-import Sqlite from 'better-sqlite3';
 import { migrations } from '#governance';
+import { type Database, openDatabase } from '#registry';
 
-export function openMemory() {
-  const sqlite = new Sqlite(':memory:');
-  for (const migration of migrations) sqlite.exec(migration);
-  sqlite.exec('CREATE TABLE deed (name TEXT) STRICT');
-  return {
-    transaction: <T>(fn: () => T): T => sqlite.transaction(fn)(),
-    prepare: (sql: string) => sqlite.prepare(sql),
-    deeds: () => sqlite.prepare('SELECT name FROM deed').pluck().all(),
-    [Symbol.dispose]: () => sqlite.close(),
-  };
+export interface DeedDatabase extends Database {
+  deeds(): unknown[];
+}
+
+export function openMemory(): DeedDatabase {
+  const database = openDatabase(':memory:', [
+    { floor: 'governance', migrations },
+    { floor: 'deeds', migrations: ['CREATE TABLE deed (name TEXT) STRICT'] },
+  ]);
+  return Object.assign(database, {
+    deeds: () =>
+      database
+        .prepare<{ name: string }>('SELECT name FROM deed')
+        .all()
+        .map(({ name }) => name),
+  });
 }
