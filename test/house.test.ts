@@ -137,6 +137,24 @@ test('each folder has a README of at most 60 lines', () => {
   }
 });
 
+test('each room that a README names is there', () => {
+  const readmes = [...floors, ...faces, 'bench', 'bin', 'docs', 'examples', 'test'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => path.basename(name) === 'README.md' && !name.includes('node_modules'))
+      .map((name) => path.join(folder, name)),
+  );
+  const missing = [...readmes, 'README.md'].flatMap((file) => {
+    const isThere = (name: string): boolean =>
+      [path.dirname(file), '.'].some((from) =>
+        ['', '.ts'].some((end) => statSync(path.join(root, from, name + end), { throwIfNoEntry: false })),
+      );
+    return roomsNamedIn(readFileSync(path.join(root, file), 'utf8'))
+      .filter((name) => !isThere(name))
+      .map((name) => `${file} names ${name}`);
+  });
+  assert.deepEqual(missing, [], 'who reads of a room looks for it');
+});
+
 test('only the commands end the process or write to its streams', () => {
   const allowed = /^(daemon\/cli\/|aish\/|daemon\/main\.ts)/;
   const broken = rooms
@@ -156,6 +174,14 @@ function readRooms(folder: string): Room[] {
       const text = readFileSync(path.join(root, file), 'utf8');
       return { file, text, imports: importsOf(text) };
     });
+}
+
+/** What stands in backticks and is a source file, and all that does in the first column of a table of rooms or wings. */
+function roomsNamedIn(readme: string): string[] {
+  const files = [...readme.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g)];
+  const tables = [...readme.matchAll(/^\| *(?:room|wing) *\|.*\n\|[ :|-]+\n((?:\|.*\n)+)/gm)];
+  const cells = tables.flatMap(([, rows = '']) => rows.split('\n').map((row) => row.split('|')[1] ?? ''));
+  return [...files, ...cells.flatMap((cell) => [...cell.matchAll(/`([\w./-]+)`/g)])].map(([, name]) => name ?? '');
 }
 
 function importsOf(text: string): string[] {
