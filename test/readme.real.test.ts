@@ -84,13 +84,13 @@ test('what the README says to paste works, line by line', { skip: !engineWanted(
   assert.match(terminal.outputOf('bin/hermesh run'), /^frontend +started +frontend-ci +http:\/\/127\.0\.0\.1:\d+$/m);
   const list = terminal.outputOf('bin/aish list');
   for (const ci of ['redis-ci', 'api-ci', 'frontend-ci']) assert.match(list, new RegExp(`^${ci} +healthy`, 'm'));
-  assert.match(terminal.outputOf('bin/aish redis-ci "status"'), /"shop-redis" is running .*\[e\d+\]/);
+  assert.match(terminal.outputOf('bin/aish redis-ci "status"'), /"shop-redis" has been running .*\[e\d+\]/);
   assert.match(terminal.outputOf('bin/aish api-ci'), /redis.*\[e\d+\]/);
   assert.match(terminal.outputOf('bin/hermesh logs redis-ci'), /Ready to accept connections/);
   const there = 'bin/hermesh --home ~/.hermesh-there';
   assert.match(terminal.outputOf(`${there} join`), /^Joined mesh .*here/m);
   assert.match(terminal.outputOf(`${there} stacks`), /^here .*up/m);
-  assert.match(terminal.outputOf('bin/aish --home ~/.hermesh-there'), /"shop-redis" is running .*\[e\d+\]/);
+  assert.match(terminal.outputOf('bin/aish --home ~/.hermesh-there'), /"shop-redis" has been running .*\[e\d+\]/);
   assert.match(terminal.outputOf('bin/hermesh stop shop'), /removed .*frontend.*redis/);
   const snippet = terminal.outputOf('bin/hermesh mcp config').replace(/^\/\/.*\n/, '');
   assert.equal(typeof (JSON.parse(snippet) as { mcpServers: { mesh: { command: string } } }).mcpServers.mesh, 'object');
