@@ -1,25 +1,23 @@
 // Runs a script of this checkout under its pinned Node, and installs the packages first where they are missing.
 // It is plain JavaScript without imports of packages, since it has to start on any Node from 20.
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const pinned = path.join(root, 'node_modules', 'node', 'bin', 'node');
-const marker = path.join(root, 'node_modules', '.hermesh-lock');
+/** npm writes it at the end of each installation. */
+const marker = path.join(root, 'node_modules', '.package-lock.json');
 
 installWhereMissing();
 run(process.argv.slice(2));
 
-/** `npm ci`, once for each state of the lock file; a marker beside the packages holds the digest it was done for. */
+/** `npm ci`, where what npm last installed is older than the lock file. */
 function installWhereMissing() {
-  const wanted = createHash('sha256')
-    .update(readFileSync(path.join(root, 'package-lock.json')))
-    .digest('hex');
-  if (existsSync(pinned) && existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return;
+  const installed = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (existsSync(pinned) && installed >= statSync(path.join(root, 'package-lock.json')).mtimeMs) return;
   process.stderr.write('Installing the packages of package-lock.json (npm ci) ...\n');
   const npm = process.env.npm_execpath;
   const [command, args] = npm ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']];
@@ -33,7 +31,6 @@ function installWhereMissing() {
     );
     process.exit(1);
   }
-  writeFileSync(marker, wanted);
 }
 
 /** Hands signals on, and ends as the child ended. */

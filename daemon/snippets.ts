@@ -1,11 +1,13 @@
 // What a person pastes into an IDE assistant so that it reaches this stack by MCP.
+import path from 'node:path';
 import { DaemonError } from './errors.ts';
+import { packageRoot } from './version.ts';
 
 export const mcpClients = ['claude', 'vscode', 'cursor', 'codex'] as const;
 
 /** Over stdio: the command finds the daemon of a home by itself, and no token stands in a file. Throws `bad-input`. */
 export function mcpSnippet(client: string, home: string): { readonly value: object; readonly text: string } {
-  const server = { command: 'hermesh', args: ['--home', home, 'mcp'] };
+  const server = { command: path.join(packageRoot(), 'bin', 'hermesh'), args: ['--home', home, 'mcp'] };
   switch (mcpClients.find((known) => known === client)) {
     case 'claude':
     case 'cursor':

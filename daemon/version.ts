@@ -3,9 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 export function readVersion(): string {
+  return (JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** The folder that holds package.json: of the checkout, or of the installed package. */
+export function packageRoot(): string {
   for (let folder = import.meta.dirname; ; folder = path.dirname(folder)) {
-    const file = path.join(folder, 'package.json');
-    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+    if (existsSync(path.join(folder, 'package.json'))) return folder;
     if (folder === path.dirname(folder)) throw new Error(`Cannot find package.json above "${import.meta.dirname}"`);
   }
 }

@@ -43,13 +43,17 @@ export async function findOrStartEngine(steps: Steps, parts: AsyncDisposableStac
 /** Leaves an engine that was there before as it was: images that are new go, and so does the mark of the stack that owned it. */
 async function removeAfterwards(socket: string, parts: AsyncDisposableStack): Promise<void> {
   const before = new Set(await listImages(socket));
+  const wasOwned = await callEngine(socket, 'GET', '/volumes/hermesh-owner').then(
+    () => true,
+    () => false,
+  );
   parts.defer(async () => {
     for (const reference of await listImages(socket)) {
       if (!before.has(reference) && reference.startsWith('127.0.0.1:')) {
         await callEngine(socket, 'DELETE', `/images/${encodeURIComponent(reference)}`).catch(() => undefined);
       }
     }
-    await callEngine(socket, 'DELETE', '/volumes/hermesh-owner').catch(() => undefined);
+    if (!wasOwned) await callEngine(socket, 'DELETE', '/volumes/hermesh-owner').catch(() => undefined);
   });
 }
 

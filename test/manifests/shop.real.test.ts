@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, utimes } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, utimes } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
-import Docker from 'dockerode';
+import { openDockerEngine } from '#container-ci/docker';
+import { carryOut, planRun, planStop } from '#cookbooks';
 import {
   answerDistribution,
   type BlobStore,
@@ -17,17 +18,17 @@ import {
   buildImages,
   type Digest,
   lockManifest,
+  manifestDigest,
   openBlobStore,
   parseManifest,
 } from '#manifests';
 import { openAptPackageSource } from '../../daemon/apt.ts';
 import { eventually } from '../support/deadline.ts';
+import { engineWanted, startPrivateEngine } from '../support/private-engine.ts';
 import { openFolder } from './folder.ts';
 
 const example = path.join(import.meta.dirname, '../../examples/shop');
-const works = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
-const skip =
-  works('apt-get') && works('dockerd') && process.getuid?.() === 0 ? false : 'needs apt, a mirror, dockerd and root';
+const skip = engineWanted() ? false : 'HERMESH_TEST_ENGINE=none';
 const signal = AbortSignal.timeout(600_000);
 
 test('the shop is built alike in two places, and runs', { skip, timeout: 600_000 }, async () => {
@@ -67,35 +68,24 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
   }
 
   const registry = await serve(stack, blobs);
-  const docker = await openEngine(stack, path.join(folder.path, 'engine'));
-  await docker.createNetwork({ Name: 'shop' });
-  const ids = new Map<string, string>();
+  const { socket } = stack.use(await startPrivateEngine({ name: 'shop' }));
+  const engine = stack.use(await openDockerEngine({ endpoint: socket }));
+  const parts = { engine, login: () => ({ username: 'any', password: 'any' }), now: Date.now };
+  const plan = planRun({
+    manifest,
+    manifestDigest: manifestDigest(manifest),
+    images: built.images,
+    running: [],
+    stack: 'test',
+    registryAddress: registry,
+  });
+  await carryOut(plan, parts, { signal });
   for (const image of built.images) {
-    const reference = `${registry}/shop/${image.container}@${image.digest}`;
-    const pulling = await docker.pull(reference);
-    await new Promise<void>((done, fail) =>
-      docker.modem.followProgress(pulling, (error) => (error ? fail(error) : done())),
-    );
-    assert.equal((await docker.getImage(reference).inspect()).Id, image.configDigest);
-    const one = manifest.containers[image.container];
-    const container = await docker.createContainer({
-      name: image.container,
-      Image: reference,
-      HostConfig: {
-        NetworkMode: 'shop',
-        PortBindings: Object.fromEntries(
-          (one?.publish ?? []).map(({ port }) => [`${port}/tcp`, [{ HostIp: '127.0.0.1', HostPort: '0' }]]),
-        ),
-        Memory: (one?.resources.memory_mib ?? 0) * 1024 * 1024,
-        PidsLimit: one?.resources.processes ?? 0,
-      },
-      NetworkingConfig: { EndpointsConfig: { shop: { Aliases: [image.container] } } },
-    });
-    await container.start();
-    ids.set(image.container, container.id);
+    const state = await engine.inspect(`shop-${image.container}`, { signal });
+    assert.equal(state?.imageId, image.configDigest);
   }
-  const { NetworkSettings } = await docker.getContainer('frontend').inspect();
-  const origin = `http://127.0.0.1:${NetworkSettings.Ports['8080/tcp']?.[0]?.HostPort}`;
+  const frontend = await engine.inspect('shop-frontend', { signal });
+  const origin = `http://127.0.0.1:${frontend?.published[0]?.hostPort}`;
   const get = async (where: string) => await fetch(`${origin}${where}`, { signal });
   await eventually('the shop is healthy', async () => (await get('/api/health')).ok, { timeoutMs: 30_000 });
   assert.match(await (await get('/')).text(), /<title>Shop<\/title>/);
@@ -105,20 +95,24 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
   const wrong = await fetch(`${origin}/api/items`, { method: 'POST', body: '{"name": 3}', signal });
   assert.equal(wrong.status, 400);
 
-  await docker.getContainer('redis').stop({ t: 5 });
+  await engine.stopContainer('shop-redis', { graceSeconds: 5, signal });
   const sick = await eventually('the api says what is wrong', async () => {
     const answer = await get('/api/health');
     return answer.status === 503 && ((await answer.json()) as { error: string });
   });
   assert.match(sick.error, /^redis: /);
-  const logs = (await docker.getContainer('api').logs({ stdout: true, stderr: true })).toString();
-  assert.match(logs, /"status": 503, "reason": "redis: /);
-  await docker.getContainer('redis').start();
+  const lines = await engine.logs('shop-api', { tail: 1000, signal });
+  assert.match(lines.map(({ text }) => text).join('\n'), /"status": 503, "reason": "redis: /);
+  await engine.startContainer('shop-redis', { signal });
   await eventually('the shop is healthy again', async () => (await get('/api/health')).ok, { timeoutMs: 30_000 });
-  for (const id of ids.values()) {
-    await docker.getContainer(id).stop({ t: 8 });
-    assert.equal((await docker.getContainer(id).inspect()).State.ExitCode, 0, 'it ends when it is asked to');
+  for (const { container } of built.images) {
+    await engine.stopContainer(`shop-${container}`, { graceSeconds: 8, signal });
+    const state = await engine.inspect(`shop-${container}`, { signal });
+    assert.equal(state?.exitCode, 0, 'it ends when it is asked to');
   }
+  const running = await engine.containers({ signal });
+  await carryOut(planStop({ project: 'shop', running, stack: 'test' }), parts, { signal });
+  assert.deepEqual(await engine.containers({ signal }), []);
 });
 
 /** Anybody can make a layer again with GNU tar from what is in it. */
@@ -149,43 +143,4 @@ async function serve(stack: AsyncDisposableStack, blobs: BlobStore): Promise<str
     server.close();
   });
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-/** An engine of our own, which touches no other. */
-async function openEngine(stack: AsyncDisposableStack, folder: string): Promise<Docker> {
-  await mkdir(folder);
-  const socket = path.join(folder, 'sock');
-  const engine = spawn(
-    'dockerd',
-    [
-      '--data-root',
-      path.join(folder, 'data'),
-      '--exec-root',
-      path.join(folder, 'exec'),
-      '--pidfile',
-      path.join(folder, 'pid'),
-      '-H',
-      `unix://${socket}`,
-      '--bridge',
-      'none',
-      '--default-address-pool',
-      'base=172.29.0.0/16,size=24',
-    ],
-    { stdio: 'ignore' },
-  );
-  stack.defer(async () => {
-    const ended = new Promise((done) => engine.once('exit', done));
-    engine.kill('SIGTERM');
-    await ended;
-  });
-  const docker = new Docker({ socketPath: socket });
-  await eventually('the engine answers', async () => (await docker.ping().catch(() => undefined)) !== undefined, {
-    timeoutMs: 30_000,
-  });
-  stack.defer(async () => {
-    for (const { Id } of await docker.listContainers({ all: true }))
-      await docker.getContainer(Id).remove({ force: true });
-    await docker.getNetwork('shop').remove();
-  });
-  return docker;
 }
