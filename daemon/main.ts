@@ -1,5 +1,5 @@
 // Runs one stack in the foreground: says what it is, and stops within 5 s of being told to.
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import { openLibp2pNetwork } from '#daemon/libp2p';
 import type { Config } from './config.ts';
 import { cryptoRandom, type Node, openNode } from './node.ts';
@@ -18,10 +18,7 @@ export interface DaemonOptions {
 
 /** Resolves when the daemon has stopped. Rejects with the fault that kept it from starting, or that ended it. */
 export async function runDaemon(config: Config, { join, json, quiet, signal }: DaemonOptions): Promise<void> {
-  const log = pino(
-    { level: config.log, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ fd: 2, sync: true }),
-  );
+  const log = pino({ level: config.log, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, await openLog());
   const ended = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => ended.resolve());
   // A rejection that nobody awaited is a fault of the program: it is told, and the daemon goes on serving.
@@ -52,6 +49,20 @@ export async function runDaemon(config: Config, { join, json, quiet, signal }: D
     clearTimeout(late);
     log.info({}, 'stopped');
   }
+}
+
+/** Lines of JSON for programs; on a terminal, lines that a person reads. */
+async function openLog(): Promise<DestinationStream> {
+  if (!process.stderr.isTTY) return pino.destination({ fd: 2, sync: true });
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    destination: 2,
+    sync: true,
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'room',
+    messageFormat: '{if room}{room}: {end}{msg}',
+  });
 }
 
 function announcement({ context }: Node): Record<string, unknown> {

@@ -77,7 +77,7 @@ export const run = declare({
     [
       `${project} runs, ${ms} ms`,
       table(
-        ['CONTAINER', '', 'CI', 'REACHED AT'],
+        ['CONTAINER', 'OUTCOME', 'CI', 'REACHED AT'],
         containers.map((one) => [
           one.container,
           one.outcome,

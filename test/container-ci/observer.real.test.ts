@@ -84,7 +84,7 @@ test('a real container has a CI from its start to its removal, also through a cr
     { signal },
   );
   await engine.startContainer('greedy', { signal });
-  await eventually('it is stopped', () => viewOf('greedy-ci')?.health === 'stopped', { timeoutMs: 30_000 });
+  await eventually('it has ended', () => viewOf('greedy-ci')?.status === 'exited', { timeoutMs: 30_000 });
   const killed = await observer.ask('greedy-ci', 'what is wrong?', { signal });
   assert.equal(killed.findings[0]?.code, 'out-of-memory');
   await engine.removeContainer('greedy', { signal });
