@@ -101,8 +101,10 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
     return answer.status === 503 && ((await answer.json()) as { error: string });
   });
   assert.match(sick.error, /^redis: /);
-  const lines = await engine.logs('shop-api', { tail: 1000, signal });
-  assert.match(lines.map(({ text }) => text).join('\n'), /"status": 503, "reason": "redis: /);
+  await eventually('its log says so too', async () => {
+    const lines = await engine.logs('shop-api', { tail: 1000, signal });
+    return lines.some(({ text }) => /"status": 503, "reason": "redis: /.test(text));
+  });
   await engine.startContainer('shop-redis', { signal });
   await eventually('the shop is healthy again', async () => (await get('/api/health')).ok, { timeoutMs: 30_000 });
   for (const { container } of built.images) {

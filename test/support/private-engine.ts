@@ -1,7 +1,7 @@
 // A Docker engine of a test's own: its data, socket, networks and processes, started in seconds and gone afterwards.
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -44,8 +44,8 @@ export async function startPrivateEngine({
   readonly addressPool?: string;
 } = {}): Promise<PrivateEngine> {
   const binary = await findDaemon();
-  const pool = addressPool ?? (await freePool());
   await using undo = new AsyncDisposableStack();
+  const pool = addressPool ?? (await reservePool(undo));
   // Short, since the path of a unix socket holds 107 bytes.
   const root = await mkdtemp(path.join(tmpdir(), 'hermesh-dockerd-'));
   undo.defer(() => removeTree(root));
@@ -224,7 +224,8 @@ async function canForward(pool: string, act: 'A' | 'D'): Promise<boolean> {
 }
 
 /** 10.201 to 10.250: the first that no bridge or route of this host has, by a start that differs between processes. */
-async function freePool(): Promise<string> {
+/** A /16 that no route leads to and no other private engine has reserved: a folder names it, and the process that took it. */
+async function reservePool(undo: AsyncDisposableStack): Promise<string> {
   const routes = await readFile('/proc/net/route', 'utf8').catch(() => '');
   const taken = new Set(
     routes.split('\n').map((line) => {
@@ -232,15 +233,27 @@ async function freePool(): Promise<string> {
       return `${Number.parseInt(destination.slice(6, 8), 16)}.${Number.parseInt(destination.slice(4, 6), 16)}`;
     }),
   );
-  pools += 1;
-  const first = process.pid * 7 + pools;
-  for (let step = 0; step < 50; step += 1) {
-    const base = `10.${201 + ((first + step) % 50)}`;
-    if (!taken.has(base)) return `${base}.0.0/16`;
+  for (let second = 201; second <= 250; second += 1) {
+    const base = `10.${second}`;
+    if (!taken.has(base) && (await reserve(base, undo))) return `${base}.0.0/16`;
   }
   throw new Error('Cannot choose addresses for a private engine: 10.201 to 10.250 are all in use');
 }
-let pools = 0;
+
+async function reserve(base: string, undo: AsyncDisposableStack): Promise<boolean> {
+  const folder = path.join(tmpdir(), `hermesh-pool-${base}`);
+  const owner = Number(await readFile(path.join(folder, 'pid'), 'utf8').catch(() => ''));
+  // A process that was killed leaves its folder behind.
+  if (owner > 0 && !isAlive(owner)) await rm(folder, { recursive: true, force: true });
+  try {
+    await mkdir(folder);
+  } catch {
+    return false;
+  }
+  undo.defer(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(path.join(folder, 'pid'), String(process.pid));
+  return true;
+}
 
 /** Installs the engine where it is missing, this is Debian and we are root; throws with the mend where it can't be had. */
 export async function ensureEngine(): Promise<void> {
