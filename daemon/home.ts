@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -28,7 +29,7 @@ export interface Home extends AsyncDisposable {
 /** Makes the directory (0700) and takes it for this process; throws `home-in-use` where another daemon has it. */
 export function openHome(directory: string): Home {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (cause) {
     throw new DaemonError('home-unusable', `Cannot make the home "${directory}": ${(cause as Error).message}`, {
       cause,
@@ -63,6 +64,13 @@ export function writeWhole(file: string, content: string, mode: number): void {
     closeSync(handle);
   }
   renameSync(temporary, file);
+}
+
+/** Parents first, one by one: where a parent is on a file system that takes no folders, Node's own way never ends. */
+function makeDirectory(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (path.dirname(directory) !== directory) makeDirectory(path.dirname(directory));
+  mkdirSync(directory, { mode: 0o700 });
 }
 
 /** The lock is SQLite's own on a file of its own: the kernel lets go of it when the process ends, however it ends. */

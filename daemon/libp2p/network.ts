@@ -16,6 +16,7 @@ import {
   type RequestOptions,
   type StackId,
 } from '#registry';
+import { DaemonError } from '../errors.ts';
 import { receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { type MemberNode, makeMemberNode, maxPublishBytes, openDiallingNode } from './node.ts';
@@ -56,9 +57,27 @@ export async function openLibp2pNetwork(options: Libp2pOptions): Promise<Network
     dht,
     ping: (peer) => network.ping(peer.toString()),
   });
-  await network.start(node);
+  await network.start(node).catch((cause: unknown) => {
+    throw cannotListen(listen, cause);
+  });
   signal?.addEventListener('abort', () => void network[Symbol.asyncDispose](), { once: true });
   return network;
+}
+
+function cannotListen(listen: readonly string[], cause: unknown): DaemonError {
+  const said = (cause as Error).message;
+  const places = listen.map((place) => `"${place}"`).join(', ');
+  if (said.includes('EADDRINUSE')) {
+    return new DaemonError('port-in-use', `Cannot listen at ${places}: another program does`, {
+      cause,
+      mend: 'stop it, or take another port with --listen /ip4/0.0.0.0/tcp/PORT (0 for any)',
+    });
+  }
+  const reason = /Error: ([^\n]+)/.exec(said)?.[1] ?? said.split('\n')[0];
+  return new DaemonError('bad-config', `Cannot listen at ${places}: ${reason}`, {
+    cause,
+    mend: 'name an address of this host, such as --listen /ip4/0.0.0.0/tcp/4801',
+  });
 }
 
 class Libp2pNetwork implements Network {
