@@ -18,23 +18,27 @@ test('the home is the option, else the environment, else below the state directo
 test('a flag wins over config.json, which wins over the default', async () => {
   await using daemons = new Daemons();
   const home = await daemons.home('config');
-  assert.deepEqual(readConfig(home, { name: 'x' }, {}).http, { host: '127.0.0.1', port: 8001 });
+  assert.deepEqual((await readConfig(home, { name: 'x' }, {})).http, { host: '127.0.0.1', port: 8001 });
   await writeFile(path.join(home, 'config.json'), '{"http":"localhost:1","site":"fra-1:edge","engine":"none"}');
-  const config = readConfig(home, { http: '[::1]:2' }, {});
+  const config = await readConfig(home, { http: '[::1]:2' }, {});
   assert.deepEqual(config.http, { host: '::1', port: 2 });
   assert.deepEqual(config.site, { name: 'fra-1', type: 'edge' });
   assert.equal(config.engine, 'none');
   assert.equal(config.hermes, 'closed');
-  assert.equal(readConfig(home, { site: 'ber' }, {}).site.type, 'bare-metal');
+  assert.equal((await readConfig(home, { site: 'ber' }, {})).site.type, 'bare-metal');
 });
 
 test('the engine is looked for where DOCKER_HOST says first, then in the usual places', async () => {
   await using daemons = new Daemons();
   const home = await daemons.home('config');
-  const { engineSockets } = readConfig(home, {}, { DOCKER_HOST: 'unix:///x.sock', XDG_RUNTIME_DIR: '/run/user/5' });
+  const { engineSockets } = await readConfig(
+    home,
+    {},
+    { DOCKER_HOST: 'unix:///x.sock', XDG_RUNTIME_DIR: '/run/user/5' },
+  );
   assert.deepEqual(engineSockets.docker, ['/x.sock', '/var/run/docker.sock', '/run/user/5/docker.sock']);
   assert.deepEqual(engineSockets.podman, ['/run/user/5/podman/podman.sock', '/run/podman/podman.sock']);
-  assert.deepEqual(readConfig(home, {}, { DOCKER_HOST: 'tcp://1.2.3.4:5' }).engineSockets.docker, [
+  assert.deepEqual((await readConfig(home, {}, { DOCKER_HOST: 'tcp://1.2.3.4:5' })).engineSockets.docker, [
     '/var/run/docker.sock',
   ]);
 });
@@ -51,6 +55,6 @@ test('what cannot be is refused before anything is made', async () => {
     [{ listen: ['127.0.0.1:1'] }, 'bad-config'],
     [{ labels: { '': 'x' } }, 'bad-config'],
   ] as const) {
-    assert.throws(() => readConfig(home, settings as never, {}), { code }, JSON.stringify(settings));
+    await assert.rejects(async () => readConfig(home, settings as never, {}), { code }, JSON.stringify(settings));
   }
 });

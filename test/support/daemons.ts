@@ -43,7 +43,7 @@ export class Daemons implements AsyncDisposable {
 
   async open(name: string, options: OpenOptions = {}): Promise<Stack> {
     const home = options.home ?? (await this.home(name));
-    const config = readConfig(
+    const config = await readConfig(
       home,
       { name, http: '127.0.0.1:0', engine: 'none', log: 'debug', ...options.settings },
       {},
