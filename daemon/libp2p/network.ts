@@ -65,7 +65,8 @@ export async function openLibp2pNetwork(options: Libp2pOptions): Promise<Network
 }
 
 function cannotListen(listen: readonly string[], cause: unknown): DaemonError {
-  const said = (cause as Error).message;
+  const { message, cause: deeper } = cause as Error;
+  const said = deeper instanceof Error ? deeper.message : message;
   const places = listen.map((place) => `"${place}"`).join(', ');
   if (said.includes('EADDRINUSE')) {
     return new DaemonError('port-in-use', `Cannot listen at ${places}: another program does`, {

@@ -56,7 +56,7 @@ test('wrong words are usage: the nearest right one is named, and exit code 2', a
     [['up', '--name', 'Bad Name'], /"name": a name: 1 to 40/],
     [['up', '--http', '0.0.0.0:8001'], /only loopback is served without TLS/, /mend: use 127\.0\.0\.1/],
     [['up', '--engine', 'none', '--http', '127.0.0.1:0', '--listen', 'foo'], /"listen\.0"/],
-    [['mcp', 'config', 'claud'], /did you mean "claude"\?/],
+    [['mcp', 'config', 'claud'], /mend: .*claude/],
     [['get'], /missing required argument 'record'/],
   ] as const) {
     fails(await hermesh(home, ...words), 2, ...parts);
