@@ -1,6 +1,7 @@
 // What aish asks of the daemon, and how an answer reads in a terminal.
 import { styleText } from 'node:util';
 import type { Client } from '#daemon/client';
+import { ClientError } from '#daemon/client';
 
 export interface Answer {
   readonly ci: string;
@@ -52,9 +53,7 @@ export function renderAnswer(answer: Answer, quiet: boolean): string {
 
 /** `list`, `list type T`, `list json`, and both in one. */
 export async function listCis(client: Client, words: readonly string[], style: Style): Promise<string> {
-  const json = style.json || words.includes('json');
-  const at = words.indexOf('type');
-  const type = at < 0 ? undefined : words[at + 1];
+  const { json, type } = readListWords(words, style.json);
   const query = type === undefined ? '' : `?type=${encodeURIComponent(type)}`;
   const { cis } = (await client.call('GET', `/api/cis${query}`, undefined, { signal: style.signal })) as {
     cis: readonly Ci[];
@@ -79,6 +78,19 @@ export async function listCis(client: Client, words: readonly string[], style: S
           .trimEnd()}\n`,
     )
     .join('');
+}
+
+function readListWords(words: readonly string[], json: boolean): { json: boolean; type: string | undefined } {
+  const [word, next, ...rest] = words;
+  if (word === undefined) return { json, type: undefined };
+  if (word === 'json') return { ...readListWords(words.slice(1), true), json: true };
+  if (word === 'type' && next !== undefined) return { ...readListWords(rest, json), type: next };
+  throw new ClientError({
+    code: 'usage',
+    message: word === 'type' ? 'Cannot list: the type is missing' : `Cannot list: "${word}" is not known here`,
+    exitCode: 2,
+    mend: 'aish list type container, aish list json, or both',
+  });
 }
 
 /** Every CI that can be reached answers, or says why it can't; the order is that of the list. */

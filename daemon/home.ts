@@ -1,6 +1,6 @@
 // A stack's home directory: what lies in it, that one daemon has it at a time, and the token that opens its TCP port.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { DaemonError } from './errors.ts';
@@ -18,7 +18,7 @@ export interface Home extends AsyncDisposable {
 /** Makes the directory (0700) and takes it for this process; throws `home-in-use` where another daemon has it. */
 export function openHome(directory: string): Home {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (cause) {
     throw new DaemonError('home-unusable', `Cannot make the home "${directory}": ${(cause as Error).message}`, {
       cause,
@@ -40,6 +40,13 @@ export function openHome(directory: string): Home {
       lock.close();
     },
   };
+}
+
+/** Parents first, one by one: where a parent is on a file system that takes no folders, Node's own way never ends. */
+function makeDirectory(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (path.dirname(directory) !== directory) makeDirectory(path.dirname(directory));
+  mkdirSync(directory, { mode: 0o700 });
 }
 
 /** The lock is SQLite's own on a file of its own: the kernel lets go of it when the process ends, however it ends. */

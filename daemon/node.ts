@@ -7,7 +7,7 @@ import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
 import { lazyPackageSource, makeIntents, makePullAccess, makeRuns, openEngineLink, openImages } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
-import { Audit, Events, migrations as governanceMigrations, mayStand } from '#governance';
+import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } from '#registry';
@@ -117,8 +117,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     local,
     containers,
     facts: () => factsOf(registry, config.name, version, startedAt, describeEngine(engine.state)),
-    callRemote: (stack, operation, input, { principal, signal: until }) =>
-      callOperation(network, stack, { operation, input, principal }, until),
+    callRemote: (stack, operation, input, { principal, signal: until }) => {
+      const entry = { principal: principalName(principal), operation, inputDigest: inputDigest(input) };
+      database.transaction(() => audit.append({ ...entry, rule: 'built-in/look', outcome: 'allowed' }));
+      return callOperation(network, stack, { operation, input, principal }, until);
+    },
     now,
   });
 

@@ -102,7 +102,6 @@ const outcomes: Record<Code, Outcome> = {
   unreachable: away,
   refused,
   'timed-out': { status: 504, exitCode: 1 },
-  'cannot-listen': failed,
   // container-ci
   'engine-unreachable': away,
   'engine-failed': { status: 502, exitCode: 1 },

@@ -22,7 +22,6 @@ export type RegistryErrorCode =
   | 'position-gone'
   | 'too-slow'
   | 'closed'
-  | 'cannot-listen'
   | 'unreachable'
   | 'refused'
   | 'too-large'

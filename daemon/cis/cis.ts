@@ -23,7 +23,12 @@ export interface ContainerLog {
 }
 
 /** Carries an operation out on another stack, as the principal who asked here. */
-export type CallRemote = (stack: string, operation: string, input: unknown, asking: Asking) => Promise<unknown>;
+export type CallRemote = (
+  stack: string,
+  operation: string,
+  input: Readonly<Record<string, unknown>>,
+  asking: Asking,
+) => Promise<unknown>;
 
 export interface Cis {
   readonly local: LocalCis;

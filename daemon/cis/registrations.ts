@@ -44,14 +44,20 @@ export type Registering = Omit<
   readonly intervalMs?: number | undefined;
 };
 
+/** Who speaks for a CI: itself with its token, or the owner of the stack; neither is a program that registered without one. */
+export interface Speaker {
+  readonly token: string | undefined;
+  readonly isOwner: boolean;
+}
+
 export interface LocalCis extends AsyncDisposable {
   list(): readonly Registration[];
   find(idOrName: string): Registration | undefined;
   /** Throws `bad-input` for a taken name or an unusable endpoint, `busy` when there are too many. */
   register(registering: Registering): { readonly registration: Registration; readonly token: string };
   /** Throws `unauthenticated` for a wrong token, `not-found` for an unknown id. */
-  heartbeat(idOrName: string, token: string | undefined): Registration;
-  unregister(idOrName: string, token: string | undefined): void;
+  heartbeat(idOrName: string, by: Speaker): Registration;
+  unregister(idOrName: string, by: Speaker): void;
 }
 
 interface Options {
@@ -74,8 +80,10 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
     tokens.set(row.id, row.tokenHash);
   }
 
-  const find = (idOrName: string): Registration | undefined =>
-    known.get(idOrName) ?? [...known.values()].find((one) => one.name === idOrName.toLowerCase());
+  const byName = (name: string): Registration | undefined =>
+    [...known.values()].find((one) => one.name === name.toLowerCase());
+  // A name means the CI that has it, also where another one took that word as its id.
+  const find = (idOrName: string): Registration | undefined => byName(idOrName) ?? known.get(idOrName);
 
   const keep = (registration: Registration, tokenHash: string): void => {
     transaction(() => {
@@ -96,11 +104,11 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
   };
 
   /** A component that registered without a token may also beat and leave without one, as Tekton's components do. */
-  const owned = (idOrName: string, token: string | undefined): Registration => {
+  const owned = (idOrName: string, { token, isOwner }: Speaker): Registration => {
     const registration = find(idOrName);
     if (!registration) throw new DaemonError('not-found', `Cannot find a CI "${idOrName}": it isn't registered here`);
     const matches = token !== undefined && tokens.get(registration.id) === hash(token);
-    if (!matches && (registration.authenticated || token !== undefined)) {
+    if (!matches && (token !== undefined || (registration.authenticated && !isOwner))) {
       throw new DaemonError('unauthenticated', 'Invalid authentication token');
     }
     return registration;
@@ -124,13 +132,13 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
     find,
     register(registering) {
       const name = registering.name.toLowerCase();
-      const same = registering.id ? known.get(registering.id) : find(name);
+      const same = (registering.id === undefined ? undefined : known.get(registering.id)) ?? byName(name);
       if (!same && known.size >= maxRegistrations) {
         throw new DaemonError('busy', `Cannot register "${name}": ${maxRegistrations} CIs are registered here`);
       }
-      if (same ? same.name !== name || (same.authenticated && !registering.authenticated) : isTaken(name)) {
+      if (same ? same.name !== name || !mayReplace(same, registering) : isTaken(name)) {
         throw new DaemonError('bad-input', `Cannot register "${name}": the name is taken`, {
-          mend: 'take another name',
+          mend: 'take another name, or unregister the one that has it',
         });
       }
       const registration: Registration = {
@@ -146,18 +154,19 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
         stale: false,
       };
       const token = randomBytes(32).toString('base64url');
+      if (same && same.id !== registration.id) drop(same);
       keep(registration, hash(token));
       log.info({ ci: name, type: registration.type, authenticated: registration.authenticated }, 'registered');
       return { registration, token };
     },
-    heartbeat(idOrName, token) {
-      const registration = { ...owned(idOrName, token), lastHeartbeat: now() };
+    heartbeat(idOrName, by) {
+      const registration = { ...owned(idOrName, by), lastHeartbeat: now() };
       if (registration.stale) keep({ ...registration, stale: false }, tokens.get(registration.id) ?? '');
       else known.set(registration.id, registration);
       return registration;
     },
-    unregister(idOrName, token) {
-      drop(owned(idOrName, token));
+    unregister(idOrName, by) {
+      drop(owned(idOrName, by));
     },
     async [Symbol.asyncDispose]() {
       clearInterval(sweep);
@@ -169,6 +178,12 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
 export function correspondentOf(registration: Registration): Correspondent {
   const { name, endpoint, messageEndpoint, messageFormat, headers } = registration;
   return { name, endpoint, messageEndpoint, messageFormat, headers };
+}
+
+/** Who proved who it is may; a stranger only renews what it registered itself, or takes the place of what fell silent. */
+function mayReplace(same: Registration, registering: Registering): boolean {
+  if (registering.authenticated) return true;
+  return !same.authenticated && (same.endpoint === registering.endpoint || same.stale);
 }
 
 function recordOf(registration: Registration): CiRecord {

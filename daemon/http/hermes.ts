@@ -1,10 +1,12 @@
 // Hermes's routes, as Tekton's components call them: spelling, naming of keys and statuses included.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Cis, Registration } from '#daemon/cis';
+import type { Cis, Registration, Speaker } from '#daemon/cis';
 import type { CiAnswer } from '../answer.ts';
 import { DaemonError } from '../errors.ts';
 import type { Invoke } from '../invoke.ts';
+import { problemOf } from '../problem.ts';
 import type { Authenticate } from './authenticate.ts';
 import { refuseOtherPages } from './authenticate.ts';
 
@@ -33,7 +35,11 @@ const registerBody = z.object({
   metadata: z.record(z.string(), z.unknown()).default({}),
 });
 
-const heartbeatBody = z.object({ component_id: word.optional(), componentId: word.optional(), status: z.unknown() });
+const heartbeatBody = z.object({
+  component_id: word.optional(),
+  componentId: word.optional(),
+  status: z.unknown().optional(),
+});
 const queryBody = z.object({
   capability: z.string().nullish(),
   component_type: z.string().nullish(),
@@ -57,11 +63,26 @@ interface Parts {
   readonly invoke: Invoke;
   /** `open`: requests without a token may register, from this host, marked as unauthenticated. */
   readonly hermes: 'closed' | 'open';
+  readonly version: string;
   readonly now: () => number;
+  readonly log: Logger;
 }
 
-export function addHermesRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, now }: Parts): void {
+/** Their faults have FastAPI's form beside ours: `detail` is a sentence, and for 422 a list of what is wrong where. */
+export function addHermesRoutes(app: FastifyInstance, parts: Parts): void {
+  app.register(async (scope) => {
+    scope.setErrorHandler((error, request, reply) => {
+      const { status, ...problem } = problemOf(error);
+      if (status >= 500) parts.log.error({ error, url: request.url }, 'request failed');
+      return reply.code(status).send({ error: problem, detail: status === 422 ? detailsOf(error) : problem.message });
+    });
+    addRoutes(scope, parts);
+  });
+}
+
+function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, version, now }: Parts): void {
   const { local } = cis;
+  const startedAt = now();
 
   /** Whether the caller proved who it is; throws where it didn't and the routes are closed. */
   const enter = (request: FastifyRequest): boolean => {
@@ -106,25 +127,29 @@ export function addHermesRoutes(app: FastifyInstance, { cis, authenticate, invok
   app.post('/api/registry/register', register);
 
   /** A component's own token is enough to speak for that component; which one it opens is checked with the registration. */
-  const enterAsComponent = (request: FastifyRequest): void => {
-    if (componentToken(request) === undefined) enter(request);
-    else refuseOtherPages(request.raw);
+  const enterAsComponent = (request: FastifyRequest): Speaker => {
+    const token = componentToken(request);
+    if (token === undefined) return { token, isOwner: enter(request) };
+    if (!authenticate.isTrusted(request.raw)) refuseOtherPages(request.raw);
+    return { token, isOwner: false };
   };
 
   app.post('/api/heartbeat', async (request) => {
-    enterAsComponent(request);
+    const by = enterAsComponent(request);
     const body = heartbeatBody.parse(request.body);
-    local.heartbeat(body.component_id ?? body.componentId ?? '', componentToken(request));
+    const id = body.component_id ?? body.componentId;
+    if (id === undefined) throw new DaemonError('bad-input', 'Cannot take the heartbeat: "component_id" is missing');
+    local.heartbeat(id, by);
     return { success: true, timestamp: now() / 1000, message: 'Heartbeat received' };
   });
 
   app.post('/api/unregister', async (request) => {
-    enterAsComponent(request);
+    const by = enterAsComponent(request);
     const query = request.query as { component_id?: string; componentId?: string };
     const body = (request.body ?? {}) as { component_name?: unknown; component_id?: unknown };
     const id = query.component_id ?? query.componentId ?? body.component_id ?? body.component_name;
     if (typeof id !== 'string') throw new DaemonError('bad-input', 'Cannot unregister: "component_id" is missing');
-    local.unregister(id, componentToken(request));
+    local.unregister(id, by);
     return { success: true, message: 'Component unregistered successfully' };
   });
 
@@ -155,6 +180,36 @@ export function addHermesRoutes(app: FastifyInstance, { cis, authenticate, invok
     const found = local.find(name);
     if (!found) return reply.code(404).send({ detail: `Component '${name}' not found` });
     return component(found);
+  });
+
+  app.get('/api/health', async (request) => {
+    enter(request);
+    const uptime = (now() - startedAt) / 1000;
+    return {
+      status: 'healthy',
+      component: 'hermes',
+      version,
+      timestamp: now() / 1000,
+      uptime,
+      port: request.raw.socket.localPort ?? null,
+      registeredWithHermes: false,
+      dependencies: [],
+      metrics: {},
+      details: { registered_components: local.list().length, uptime },
+    };
+  });
+
+  app.get('/discovery', async (request) => {
+    enter(request);
+    return {
+      component: 'hermes',
+      version,
+      description: 'The registry of a stack of Hermesh',
+      endpoints: discovered.map(([method, path, description]) => ({ path, method, description })),
+      capabilities: ['registration', 'heartbeat', 'query'],
+      dependencies: [],
+      metadata: {},
+    };
   });
 
   app.post('/api/federated/message', async (request) => {
@@ -193,6 +248,21 @@ export function addHermesRoutes(app: FastifyInstance, { cis, authenticate, invok
     registered_at: seconds(one.registeredAt),
     metadata: { type: one.type, ...one.metadata },
   });
+}
+
+const discovered = [
+  ['POST', '/api/register', 'Register a component'],
+  ['POST', '/api/heartbeat', 'Say that a component lives'],
+  ['POST', '/api/unregister', 'Take a component out'],
+  ['POST', '/api/query', 'Find components'],
+  ['GET', '/api/components', 'List components'],
+] as const;
+
+function detailsOf(error: unknown): readonly object[] {
+  if (error instanceof z.ZodError) {
+    return error.issues.map(({ code, path, message }) => ({ type: code, loc: ['body', ...path], msg: message }));
+  }
+  return [{ type: 'value_error', loc: ['body'], msg: (error as Error).message }];
 }
 
 function endpointOf({ protocol, host, port, name }: z.output<typeof registerBody>): string {

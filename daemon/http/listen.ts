@@ -96,7 +96,7 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
   app.get('/ready', (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }));
   addOperationRoutes(app, { ...parts, authenticate });
   addHermesRoutes(app, { ...parts, authenticate });
-  addLiveRoutes(app, servers, { directory: parts.directory, authenticate, signal: stopping.signal });
+  addLiveRoutes(app, servers, { directory: parts.directory, authenticate, signal: stopping.signal, log });
   await app.ready();
 
   try {

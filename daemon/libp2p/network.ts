@@ -16,6 +16,7 @@ import {
   type RequestOptions,
   type StackId,
 } from '#registry';
+import { DaemonError } from '../errors.ts';
 import { receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { type MemberNode, makeMemberNode, maxPublishBytes, openDiallingNode } from './node.ts';
@@ -56,14 +57,32 @@ export async function openLibp2pNetwork(options: Libp2pOptions): Promise<Network
     dht,
     ping: (peer) => network.ping(peer.toString()),
   });
-  await network.start(node);
+  await network.start(node).catch((cause: unknown) => {
+    throw cannotListen(listen, cause);
+  });
   signal?.addEventListener('abort', () => void network[Symbol.asyncDispose](), { once: true });
   return network;
 }
 
+function cannotListen(listen: readonly string[], cause: unknown): DaemonError {
+  const { message, cause: deeper } = cause as Error;
+  const said = deeper instanceof Error ? deeper.message : message;
+  const places = listen.map((place) => `"${place}"`).join(', ');
+  if (said.includes('EADDRINUSE')) {
+    return new DaemonError('port-in-use', `Cannot listen at ${places}: another program does`, {
+      cause,
+      mend: 'stop it, or take another port with --listen /ip4/0.0.0.0/tcp/PORT (0 for any)',
+    });
+  }
+  const reason = /Error: ([^\n]+)/.exec(said)?.[1] ?? said.split('\n')[0];
+  return new DaemonError('bad-config', `Cannot listen at ${places}: ${reason}`, {
+    cause,
+    mend: 'name an address of this host, such as --listen /ip4/0.0.0.0/tcp/4801',
+  });
+}
+
 class Libp2pNetwork implements Network {
   readonly stack: StackId;
-  readonly #listen: readonly string[];
   readonly #log: Log;
   readonly #gate: Gate;
   readonly #admitted = new Map<StackId, Set<Connection>>();
@@ -73,8 +92,7 @@ class Libp2pNetwork implements Network {
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
 
-  constructor({ identity, listen, log }: Libp2pOptions, gate: Gate) {
-    this.#listen = listen;
+  constructor({ identity, log }: Libp2pOptions, gate: Gate) {
     this.stack = identity.stack;
     this.#log = log;
     this.#gate = gate;
@@ -88,18 +106,7 @@ class Libp2pNetwork implements Network {
       this.#deliver(msg, propagationSource.toString()),
     );
     this.#serve(helloProtocol, { access: 'member', maxRequestBytes: 0, timeoutMs: helloTimeoutMs }, async () => empty);
-    try {
-      await node.start();
-    } catch (cause) {
-      const where = this.#listen.join(', ');
-      throw new RegistryError(
-        'cannot-listen',
-        `Cannot listen at ${where}: is the port taken? Choose another --listen`,
-        {
-          cause,
-        },
-      );
-    }
+    await node.start();
   }
 
   addresses(): readonly string[] {

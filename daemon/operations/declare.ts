@@ -40,6 +40,8 @@ export function declare<Input extends z.ZodObject, Output extends z.ZodType>(
     changesMembership: false,
     secrets: [],
     ...operation,
+    // An unknown key is a mistake that is told, never one that is passed over.
+    input: operation.input.strict(),
     hints: hints[operation.hints],
   } as unknown as DaemonOperation;
 }

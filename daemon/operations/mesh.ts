@@ -39,18 +39,26 @@ export const join = declare({
   title: 'Join a mesh',
   sentence: 'Brings this stack into the mesh that an invite token is for.',
   input: z.object({ token: z.string().min(20).max(4096).describe('what `hermesh invite` printed') }),
-  output: z.object({ mesh: z.string(), stacks: z.array(z.string()) }),
+  output: z.object({
+    mesh: z.string(),
+    stacks: z.array(z.string()),
+    joined: z.boolean().describe('false: the stack was in that mesh already'),
+  }),
   hints: 'change',
   changesMembership: true,
   secrets: ['token'],
   http: { method: 'POST', path: '/api/mesh/join' },
   command: { words: 'join', positional: ['token'], examples: ['hermesh join TOKEN'] },
-  text: ({ mesh, stacks }) => `Joined mesh ${mesh}: ${stacks.join(', ')}`,
+  text: ({ mesh, stacks, joined }) =>
+    `${joined ? 'Joined mesh' : 'Nothing to do: this stack is already in mesh'} ${mesh}: ${stacks.join(', ')}`,
   async run(context, { token }, call) {
+    const before = context.registry.mesh().id;
     call.report({ message: 'Asking to be let in' });
     await context.registry.join(token, { signal: call.signal });
-    context.deed(call, { type: 'mesh.joined', subject: context.registry.mesh().id }, () => undefined);
-    return { mesh: context.registry.mesh().id, stacks: context.registry.members().map(({ name }) => name) };
+    const mesh = context.registry.mesh().id;
+    const joined = mesh !== before;
+    if (joined) context.deed(call, { type: 'mesh.joined', subject: mesh }, () => undefined);
+    return { mesh, stacks: context.registry.members().map(({ name }) => name), joined };
   },
 });
 
@@ -70,9 +78,8 @@ export const revoke = declare({
     if (!found)
       throw new DaemonError('not-found', `Cannot revoke "${stack}": it isn't of this mesh`, { mend: 'hermesh stacks' });
     if (found.self) throw new DaemonError('bad-input', 'Cannot revoke this stack itself', { mend: 'hermesh leave' });
-    await context.deed(call, { type: 'stack.revoked', subject: found.stack }, () =>
-      context.registry.revoke(found.stack),
-    );
+    await context.registry.revoke(found.stack);
+    context.deed(call, { type: 'stack.revoked', subject: found.stack }, () => undefined);
     return { stack: found.stack, name: found.name };
   },
 });

@@ -1,7 +1,7 @@
 // A small real image for tests, made here without a registry: Debian's static busybox and one command.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -152,10 +152,10 @@ export async function serveSmallImages(images: readonly SmallImage[]): Promise<S
 
 let layer: Promise<Buffer> | undefined;
 
-async function makeLayer(): Promise<Buffer> {
+/** The bytes of Debian's static busybox. */
+export async function busyboxOf(): Promise<Buffer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'hermesh-busybox-'));
   try {
-    await chmod(folder, 0o755);
     const download = () => run('apt-get', ['download', '-q', 'busybox-static'], { cwd: folder });
     // A fresh machine has no lists of packages yet.
     await download().catch(async (cause: unknown) => {
@@ -168,10 +168,20 @@ async function makeLayer(): Promise<Buffer> {
     });
     const [archive = ''] = (await readdir(folder)).filter((file) => file.endsWith('.deb'));
     await run('dpkg-deb', ['-x', path.join(folder, archive), path.join(folder, 'out')]);
+    return await readFile(path.join(folder, 'out/bin/busybox'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function makeLayer(): Promise<Buffer> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'hermesh-layer-'));
+  try {
+    await chmod(folder, 0o755);
     const root = path.join(folder, 'root');
     for (const name of ['bin', 'tmp', 'www', 'proc', 'sys', 'dev', 'etc'])
       await mkdir(path.join(root, name), { recursive: true });
-    await copyFile(path.join(folder, 'out/bin/busybox'), path.join(root, 'bin/busybox'));
+    await writeFile(path.join(root, 'bin/busybox'), await busyboxOf(), { mode: 0o755 });
     for (const applet of applets) await symlink('busybox', path.join(root, 'bin', applet));
     await writeFile(path.join(root, 'www/index.html'), 'ready\n');
     await run('chmod', ['-R', 'u=rwX,go=rX', root]);
