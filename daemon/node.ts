@@ -141,6 +141,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     pullAccess,
     registryAddress: () => `127.0.0.1:${port}`,
     deed,
+    healthOf: (name) => observer?.cis().find((view) => view.containerName === name)?.health,
     now,
   });
 

@@ -1,5 +1,6 @@
 // Carrying out a manifest on this stack: built, planned, started bottom-up, stopped top-down, and told to the mesh.
-import type { ContainerSummary } from '#container-ci';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerSummary, HealthStatus } from '#container-ci';
 import { readLabels } from '#container-ci';
 import { carryOut, ciName, engineName, planRun, planStop, type RunPlan } from '#cookbooks';
 import type { Registry } from '#registry';
@@ -10,6 +11,10 @@ import type { EngineLink } from './engine-link.ts';
 import type { BuiltManifest, Images } from './images.ts';
 import { recordsOf } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
+
+/** The CIs' own probes come at least this often while a container starts. */
+const settleMs = 5_000;
+const settleEveryMs = 50;
 
 export interface StartedContainer {
   /** As the engine has it. */
@@ -44,6 +49,8 @@ interface Parts {
   readonly pullAccess: PullAccess;
   readonly registryAddress: () => string;
   readonly deed: Do;
+  /** The health of the CI of a container, by the engine's name of it; undefined where it has none yet. */
+  readonly healthOf: (containerName: string) => HealthStatus | undefined;
   readonly now: () => number;
 }
 
@@ -128,6 +135,11 @@ async function start(
     registryAddress: parts.registryAddress(),
   });
   await execute(parts, plan, call);
+  await settled(
+    parts,
+    plan.tiers.flat().map((container) => engineName(project, container)),
+    call.signal,
+  );
 
   const earlier = new Map(before.map((one) => [one.name, one]));
   const containers: StartedContainer[] = [];
@@ -161,6 +173,13 @@ async function start(
     registry.write([{ kind: 'run', name: project, body: record }]),
   );
   return { project, manifestDigest: digest, containers, removed: removedBy(plan, before, registry.stack, manifest) };
+}
+
+/** What was just found healthy is so for its CI too a moment later; whoever looks after the run sees what the run said. */
+async function settled({ healthOf, now }: Parts, names: readonly string[], signal: AbortSignal): Promise<void> {
+  const end = now() + settleMs;
+  const isOpen = (name: string): boolean => [undefined, 'starting'].includes(healthOf(name));
+  while (names.some(isOpen) && now() < end) await sleep(settleEveryMs, undefined, { signal });
 }
 
 async function execute({ engine, pullAccess, now }: Parts, plan: RunPlan, call: OperationCall): Promise<void> {

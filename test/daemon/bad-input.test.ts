@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { type Ran, runCommand, startDaemon } from '../support/daemon-process.ts';
 import { Daemons, startMesh } from '../support/daemons.ts';
+import { eventually } from '../support/deadline.ts';
 
 const quiet = ['--engine', 'none', '--http', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0', '--log', 'silent'];
 const timeoutMs = 30_000;
@@ -200,9 +201,15 @@ test('an invite is good for what it says: not twice, not late, not garbled, not 
   assert.match(own.stdout, /Nothing to do: this stack is already in mesh/);
   fails(await paris.run('hermesh', ['join', 'garbage-that-is-long-enough']), 2, /copy the whole line/);
   fails(await paris.run('hermesh', ['join', token.slice(0, -4)]), 2, /copy the whole line/);
-  const { token: late } = await berlin.json<{ token: string }>('hermesh', 'invite', '--expires', '1s');
+  const { token: late, expires } = await berlin.json<{ token: string; expires: string }>(
+    'hermesh',
+    'invite',
+    '--expires',
+    '1s',
+  );
   await paris.json('hermesh', 'join', token);
   fails(await oslo.run('hermesh', ['join', token]), 4, /invite/);
+  await eventually('the invite has run out', () => Date.now() > Date.parse(expires));
   fails(await oslo.run('hermesh', ['join', late]), 4, /the invite ran out/);
   const { stacks } = await oslo.json<{ stacks: unknown[] }>('hermesh', 'stacks');
   assert.equal(stacks.length, 1, 'it stands alone as before');
