@@ -16,11 +16,7 @@ export interface Answer {
 
 interface Ci {
   readonly name: string;
-  readonly type: string;
-  readonly health: string;
   readonly stackName: string;
-  readonly services: readonly { readonly name: string; readonly port?: number }[];
-  readonly unauthenticated?: boolean;
 }
 
 export interface Style {
@@ -55,29 +51,11 @@ export function renderAnswer(answer: Answer, quiet: boolean): string {
 export async function listCis(client: Client, words: readonly string[], style: Style): Promise<string> {
   const { json, type } = readListWords(words, style.json);
   const query = type === undefined ? '' : `?type=${encodeURIComponent(type)}`;
+  if (!json) return `${await client.text(`/api/cis${query}`, { signal: style.signal })}\n`;
   const { cis } = (await client.call('GET', `/api/cis${query}`, undefined, { signal: style.signal })) as {
     cis: readonly Ci[];
   };
-  if (json) return `${JSON.stringify(type === undefined ? Object.fromEntries(cis.map((ci) => [ci.name, ci])) : cis)}\n`;
-  if (cis.length === 0) return 'No CIs.\n';
-  const rows = cis.map((ci) => [
-    ci.name,
-    ci.health,
-    ci.unauthenticated ? `${ci.type} (unauthenticated)` : ci.type,
-    ci.stackName,
-    ci.services.map(({ name, port }) => (port ? `${name}:${port}` : name)).join(', ') || '-',
-  ]);
-  const all = [['CI', 'HEALTH', 'TYPE', 'STACK', 'SERVICES'], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return `${JSON.stringify(type === undefined ? Object.fromEntries(cis.map((ci) => [ci.name, ci])) : cis)}\n`;
 }
 
 function readListWords(words: readonly string[], json: boolean): { json: boolean; type: string | undefined } {

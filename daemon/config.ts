@@ -49,7 +49,7 @@ export async function readConfig(
     http: parseHostPort(settings.http ?? '127.0.0.1:8001'),
     listen: settings.listen ?? ['/ip4/0.0.0.0/tcp/4801'],
     engine: settings.engine ?? 'auto',
-    engineSockets: engineSockets(environment),
+    engineSockets: engineSockets(settings.engine ?? 'auto', environment),
     hermes: settings.hermes ?? 'closed',
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,
@@ -83,9 +83,18 @@ function nameOfHost(): string {
   return name || 'stack';
 }
 
-function engineSockets(environment: Environment): Config['engineSockets'] {
-  const host = environment['DOCKER_HOST'];
-  const fromHost = host?.startsWith('unix://') ? [host.slice('unix://'.length)] : [];
+function engineSockets(engine: Config['engine'], environment: Environment): Config['engineSockets'] {
+  const host = environment['DOCKER_HOST'] ?? '';
+  const fromHost = host.startsWith('unix://') ? [host.slice('unix://'.length)] : [];
+  if (host !== '' && fromHost.length === 0 && engine !== 'none') {
+    throw new DaemonError(
+      'bad-config',
+      `Cannot use the engine of DOCKER_HOST="${host}": a stack stands beside its engine`,
+      {
+        mend: 'start the stack on that host, unset DOCKER_HOST, or start with --engine none',
+      },
+    );
+  }
   const runtime = environment['XDG_RUNTIME_DIR'];
   return {
     docker: [...fromHost, '/var/run/docker.sock', ...(runtime ? [path.join(runtime, 'docker.sock')] : [])],

@@ -29,6 +29,7 @@ export async function runDaemon(config: Config, { join, json, quiet, signal }: D
     join,
     log,
     now: Date.now,
+    monotonic: () => performance.now(),
     random: cryptoRandom,
     openNetwork: ({ identity, log: room }) =>
       openLibp2pNetwork({ identity, listen: config.listen, dht: config.dht, log: room }),

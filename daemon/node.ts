@@ -32,7 +32,10 @@ export interface NodeOptions {
   /** The token of an invite, where the stack is to join a mesh instead of founding one. */
   readonly join?: string | undefined;
   readonly log: Logger;
+  /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number;
   readonly random: () => number;
   /** Opens the transport: libp2p, or a network in memory in tests. */
   readonly openNetwork: (options: {
@@ -47,7 +50,7 @@ export interface NodeOptions {
 
 /** Resolves once everything listens. Throws the fault of the first part that can't be opened, with nothing left open. */
 export async function openNode(options: NodeOptions): Promise<Node> {
-  const { config, log, now, random, onFault, signal } = options;
+  const { config, log, now, monotonic, random, onFault, signal } = options;
   await using parts = new AsyncDisposableStack();
   const stopping = new AbortController();
   const room = (name: string): Logger => log.child({ room: name });
@@ -106,6 +109,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       transaction: (change) => database.transaction(change),
       isTaken: (name) => name === config.name || (observer?.cis().some((view) => view.ci === name) ?? false),
       now,
+      monotonic,
       log: room('cis'),
     }),
   );

@@ -67,17 +67,22 @@ interface Options {
   readonly transaction: <T>(change: () => T) => T;
   /** Whether another CI of this stack has the name. */
   readonly isTaken: (name: string) => boolean;
+  /** Milliseconds since 1970, to be shown. */
   readonly now: () => number;
+  /** Milliseconds that never go back, by which silence is judged: a clock that is set must not let everybody go. */
+  readonly monotonic: () => number;
   readonly log: Logger;
 }
 
 /** Registrations outlive the daemon: after a start, each has as long to say something as when it registered. */
-export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: Options): LocalCis {
+export function openLocalCis({ rows, publish, transaction, isTaken, now, monotonic, log }: Options): LocalCis {
   const known = new Map<string, Registration>();
   const tokens = new Map<string, string>();
+  const heard = new Map<string, number>();
   for (const row of rows.list()) {
     known.set(row.id, { ...(JSON.parse(row.body) as Registration), stale: false, lastHeartbeat: now() });
     tokens.set(row.id, row.tokenHash);
+    heard.set(row.id, monotonic());
   }
 
   const byName = (name: string): Registration | undefined =>
@@ -101,6 +106,7 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
     });
     known.delete(registration.id);
     tokens.delete(registration.id);
+    heard.delete(registration.id);
   };
 
   /** A component that registered without a token may also beat and leave without one, as Tekton's components do. */
@@ -116,7 +122,7 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
 
   const sweep = setInterval(() => {
     for (const one of known.values()) {
-      const silentMs = now() - (one.lastHeartbeat ?? one.registeredAt);
+      const silentMs = monotonic() - (heard.get(one.id) ?? 0);
       if (silentMs >= deregisterMs) {
         log.info({ ci: one.name, silentMs }, 'deregistered');
         drop(one);
@@ -156,11 +162,13 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, log }: 
       const token = randomBytes(32).toString('base64url');
       if (same && same.id !== registration.id) drop(same);
       keep(registration, hash(token));
+      heard.set(registration.id, monotonic());
       log.info({ ci: name, type: registration.type, authenticated: registration.authenticated }, 'registered');
       return { registration, token };
     },
     heartbeat(idOrName, by) {
       const registration = { ...owned(idOrName, by), lastHeartbeat: now() };
+      heard.set(registration.id, monotonic());
       if (registration.stale) keep({ ...registration, stale: false }, tokens.get(registration.id) ?? '');
       else known.set(registration.id, registration);
       return registration;

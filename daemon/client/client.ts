@@ -35,6 +35,8 @@ export interface CallOptions {
 export interface Client {
   /** One request, its body and its answer JSON (undefined: none). Throws ClientError. */
   call(method: Method, path: string, body?: unknown, options?: CallOptions): Promise<unknown>;
+  /** What an operation that looks says, as a person reads it in a terminal. Throws ClientError. */
+  text(path: string, options?: { readonly signal?: AbortSignal }): Promise<string>;
   /** The values of an answer in lines of JSON, as they come, at the pace of the reader; a line `{ error }` is thrown. */
   stream(path: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<unknown>;
   /** One request as it is, its answer unread, whatever its status; leaving the body before its end closes the connection. */
@@ -86,6 +88,15 @@ export function openClient(options: ClientOptions): Client {
       try {
         const answer = await send(target, method, at, headers, text, signal);
         return isLines(answer) ? await readResult(answer, onProgress) : await readWhole(answer);
+      } catch (error) {
+        throw faultOf(error, target, signal);
+      }
+    },
+    text: async (at, { signal } = {}) => {
+      const target = targetOf(options);
+      try {
+        const answer = await send(target, 'GET', at, { accept: 'text/plain' }, undefined, signal);
+        return statusOf(answer) < 300 ? await wholeOf(answer) : String(await readWhole(answer));
       } catch (error) {
         throw faultOf(error, target, signal);
       }

@@ -1,4 +1,4 @@
-// The operations as routes: input from path, query and body, output as JSON, and progress as lines where it is asked for.
+// The operations as routes: input from path, query and body, output as JSON or as text, and progress as lines where it is asked for.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { DaemonOperation } from '#daemon/operations';
 import type { Invoke } from '../invoke.ts';
@@ -29,8 +29,16 @@ export function addOperationRoutes(app: FastifyInstance, { operations, invoke, a
         const closed = new AbortController();
         reply.raw.once('close', () => closed.abort());
         const input = inputOf(request);
-        if (!request.headers.accept?.includes('application/x-ndjson')) {
-          return invoke(operation.name, input, { principal, report: () => undefined, signal: closed.signal });
+        const { accept = '' } = request.headers;
+        if (!accept.includes('application/x-ndjson')) {
+          const result = await invoke(operation.name, input, {
+            principal,
+            report: () => undefined,
+            signal: closed.signal,
+          });
+          return accept.startsWith('text/plain')
+            ? reply.type('text/plain; charset=utf-8').send(operation.text(result))
+            : result;
         }
         await inLines(reply, (report) => invoke(operation.name, input, { principal, report, signal: closed.signal }));
         return reply;

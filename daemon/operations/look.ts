@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
-import { table } from './table.ts';
+import { age, table } from './table.ts';
 
 const liveness = z.object({
   state: z.string(),
@@ -119,10 +119,12 @@ export const stacks = declare({
   command: { words: 'stacks', positional: [], examples: ['hermesh stacks'] },
   text: ({ stacks: all }) =>
     table(
-      ['NAME', 'STATE', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
+      ['NAME', 'STATE', 'SINCE', 'WHY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
       all.map((one) => [
         one.self ? `${one.name} *` : one.name,
-        one.liveness.why ? `${one.liveness.state} (${one.liveness.why})` : one.liveness.state,
+        one.liveness.state,
+        one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
+        one.liveness.why ?? '-',
         one.role,
         one.site ?? '-',
         one.engine ?? '-',

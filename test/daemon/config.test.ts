@@ -38,9 +38,9 @@ test('the engine is looked for where DOCKER_HOST says first, then in the usual p
   );
   assert.deepEqual(engineSockets.docker, ['/x.sock', '/var/run/docker.sock', '/run/user/5/docker.sock']);
   assert.deepEqual(engineSockets.podman, ['/run/user/5/podman/podman.sock', '/run/podman/podman.sock']);
-  assert.deepEqual((await readConfig(home, {}, { DOCKER_HOST: 'tcp://1.2.3.4:5' })).engineSockets.docker, [
-    '/var/run/docker.sock',
-  ]);
+  const elsewhere = { DOCKER_HOST: 'tcp://1.2.3.4:5' };
+  await assert.rejects(readConfig(home, {}, elsewhere), { code: 'bad-config', mend: /--engine none/ });
+  await assert.doesNotReject(readConfig(home, { engine: 'none' }, elsewhere));
 });
 
 test('what cannot be is refused before anything is made', async () => {

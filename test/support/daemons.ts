@@ -54,6 +54,7 @@ export class Daemons implements AsyncDisposable {
       join: options.join,
       log: logInto(logged),
       now: options.now ?? Date.now,
+      monotonic: options.now ?? (() => performance.now()),
       random: cryptoRandom,
       openNetwork: async ({ identity }) => this.hub.open(identity),
       onFault: (error) => this.faults.push(error),

@@ -32,6 +32,7 @@ function open(context: TestContext) {
     transaction: (change) => change(),
     isTaken: (name) => name === 'berlin',
     now: Date.now,
+    monotonic: Date.now,
     log: pino({ level: 'silent' }),
   });
   return { local, rows, published, pass: (seconds: number) => context.mock.timers.tick(seconds * 1000) };
