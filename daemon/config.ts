@@ -7,6 +7,8 @@ import type { Settings, siteTypes } from './settings.ts';
 export interface Config {
   readonly home: string;
   readonly name: string;
+  /** Whether somebody said the name; else it is the host's, and a stack that has one keeps its own. */
+  readonly isNamed: boolean;
   readonly site: { readonly name: string; readonly type: (typeof siteTypes)[number] };
   readonly region: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -43,6 +45,7 @@ export async function readConfig(
   return {
     home,
     name: settings.name ?? nameOfHost(),
+    isNamed: settings.name !== undefined,
     site: { name: siteName, type: siteType as Config['site']['type'] },
     region: settings.region,
     labels: settings.labels ?? {},

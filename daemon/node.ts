@@ -14,6 +14,7 @@ import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } fr
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
+import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
@@ -50,13 +51,13 @@ export interface NodeOptions {
 
 /** Resolves once everything listens. Throws the fault of the first part that can't be opened, with nothing left open. */
 export async function openNode(options: NodeOptions): Promise<Node> {
-  const { config, log, now, monotonic, random, onFault, signal } = options;
+  const { log, now, monotonic, random, onFault, signal } = options;
   await using parts = new AsyncDisposableStack();
   const stopping = new AbortController();
   const room = (name: string): Logger => log.child({ room: name });
 
-  const home = parts.use(openHome(config.home));
-  const identity = await loadOrMakeIdentity(config.home);
+  const home = parts.use(openHome(options.config.home));
+  const identity = await loadOrMakeIdentity(options.config.home);
   const database = parts.use(
     openDatabase(home.database, [
       registryMigrations,
@@ -64,20 +65,20 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       { floor: 'daemon', migrations: daemonMigrations },
     ]),
   );
-  bindHome(database, config.home, identity.stack);
+  bindHome(database, options.config.home, identity.stack);
   const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
   const audit = new Audit({ database, stack: identity.stack, now });
 
   // The slow parts open side by side; each is closed in its turn.
-  const engineOpening = openEngineLink(config, identity.stack, room('engine'), { signal });
-  const networkOpening = options.openNetwork({ identity, config, log: room('libp2p') });
+  const engineOpening = openEngineLink(options.config, identity.stack, room('engine'), { signal });
+  const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
   const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
 
   const registry = parts.use(
     await openRegistry({
       database,
       identity,
-      name: config.name,
+      name: options.config.name,
       network,
       kinds: [...daemonKinds],
       mayStand,
@@ -86,6 +87,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       log: room('registry'),
     }),
   );
+
+  const config = { ...options.config, name: await nameOf(registry, options.config) };
 
   const images = openImages(blobs, lazyPackageSource(home.apt));
   const observer = engine.engine
@@ -177,18 +180,15 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   if (options.join !== undefined && registry.members().length === 1) {
     await registry.join(options.join, { signal });
   }
-  database.transaction(() => {
-    registry.write([
-      { kind: 'stack', name: config.name, body: describeStack(config, version, network.addresses(), engine.state) },
-      { kind: 'ci', name: config.name, body: stackCi(config.name) },
-    ]);
-  });
   if (observer) {
     const keeping = keepContainerRecords(observer, registry, room('cis'), { signal: stopping.signal });
     keeping.catch((error: unknown) => {
       if (!stopping.signal.aborted) onFault(error);
     });
-    parts.defer(() => keeping.catch(() => undefined));
+    parts.defer(() => {
+      stopping.abort();
+      return keeping.catch(() => undefined);
+    });
   }
 
   let isReady = false;
@@ -214,6 +214,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   );
   port = http.port;
   links.http = http.url;
+  registry.write([
+    { kind: 'stack', name: config.name, body: describeStack(config, version, network.addresses(), engine.state) },
+    { kind: 'ci', name: config.name, body: stackCi(config.name) },
+  ]);
   parts.defer(() => {
     isReady = false;
     stopping.abort();
@@ -238,6 +242,24 @@ async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable
   if (two.status === 'rejected') throw two.reason;
   if (three.status === 'rejected') throw three.reason;
   return [one.value, two.value, three.value];
+}
+
+/**
+ * The name that its certificate bears: the mesh knows the stack by it, so a start under another name is a slip. A home whose
+ * daemon was never up has told its name to nobody, and takes the new one.
+ */
+async function nameOf(registry: Registry, config: Config): Promise<string> {
+  const own = registry.members().find(({ self }) => self)?.name ?? config.name;
+  if (!config.isNamed || own === config.name) return own;
+  if (registry.directory.list({ kind: 'stack', stack: registry.stack }).length === 0) {
+    await registry.leave();
+    return config.name;
+  }
+  throw new DaemonError(
+    'home-of-another-stack',
+    `Cannot start "${config.name}" in the home "${config.home}": it is the home of the stack "${own}"`,
+    { mend: 'leave --name out, or name another home with --home DIR' },
+  );
 }
 
 function describeStack(

@@ -217,6 +217,22 @@ test('an invite is good for what it says: not twice, not late, not garbled, not 
   await oslo.json('hermesh', 'join', fresh);
 });
 
+test('a home keeps the name of its stack', async () => {
+  await using daemons = new Daemons();
+  const home = await daemons.home('named');
+  {
+    await using _first = await startDaemon('berlin', { home, flags: ['--engine', 'none'] });
+  }
+  fails(
+    await hermesh(home, 'up', ...quiet, '--name', 'paris'),
+    1,
+    /it is the home of the stack "berlin"/,
+    /mend: leave --name out/,
+  );
+  await using again = await startDaemon('berlin', { home, flags: ['--engine', 'none'] });
+  assert.equal(again.announced.name, 'berlin');
+});
+
 test('a home takes one daemon, of one stack', async () => {
   await using daemons = new Daemons();
   const [mine, other] = [await daemons.home('mine'), await daemons.home('other')];
