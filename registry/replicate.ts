@@ -80,12 +80,14 @@ export class Replica {
   }
 
   /** When `tick` has something to do next, in the time that it is given. */
-  wakeAt(): number {
+  wakeAt(now: number): number {
+    this.#settle(now);
     return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
+    this.#settle(now);
     this.#batch.push(delta);
     if (now >= this.#quietUntil) return this.#flush(now);
     this.#flushAt ??= this.#quietUntil;
@@ -181,6 +183,7 @@ export class Replica {
 
   /** Time went on. */
   tick(now: number): Deed[] {
+    this.#settle(now);
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     if (now < this.#roundAt) return deeds;
     this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
@@ -213,6 +216,14 @@ export class Replica {
     const message =
       size <= maxMessageBytes - 1024 ? { deltas: batch.map((delta) => delta.wire) } : { heads: [positionOf(last)] };
     return [{ type: 'publish', message: toBytes(message) }];
+  }
+
+  /** A clock that was set back doesn't make what is due wait until it has caught up. */
+  #settle(now: number): void {
+    const { batchMs, antiEntropyMs } = this.#options;
+    if (this.#roundAt - now > antiEntropyMs * 1.5) this.#roundAt = now;
+    if (this.#quietUntil - now > batchMs) this.#quietUntil = now;
+    if (this.#flushAt !== undefined && this.#flushAt - now > batchMs) this.#flushAt = now;
   }
 
   #spread(meanMs: number): number {

@@ -29,6 +29,10 @@ const maxMessageBytes = 1024 * 1024;
 const exchangeTimeoutMs = 10_000;
 /** Statements in one message: about 400 bytes each. */
 const maxStatementsBytes = 512 * 1024;
+/** Statements whose ids are compared: what fits into one message. */
+const maxStatements = 10_000;
+/** Statements or deltas in one message. */
+const maxWires = 2_000;
 /** Pulls at a time: each may hold a feed of 32 MiB. */
 const maxPulls = 2;
 /** Pages of a snapshot: 10,000 records or 32 MiB, and some begun anew. */
@@ -44,11 +48,11 @@ const headsRequest = z.strictObject({
   offer: positions.optional(),
 });
 const headsAnswer = z.strictObject({
-  statements: z.array(digest).max(10_000).nullable(),
+  statements: z.array(digest).max(maxStatements).nullable(),
   heads: positions.nullable(),
 });
-const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(2_000);
-const rosterRequest = z.strictObject({ want: z.array(digest).max(2_000), give: wires });
+const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(maxWires);
+const rosterRequest = z.strictObject({ want: z.array(digest).max(maxWires), give: wires });
 const rosterAnswer = z.strictObject({ statements: wires });
 const feedRequest = z.strictObject({
   feed: z.string().max(64),
@@ -78,6 +82,8 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
+  /** Time went on: whatever else has its day. */
+  readonly due: () => void;
 }
 
 export class Spread {
@@ -105,7 +111,8 @@ export class Spread {
     if (!this.#topics.has(topic)) {
       this.#topics.add(topic);
       this.#parts.network.subscribe(topic, (message, from) => {
-        if (this.#parts.membership.roster.mesh === mesh) this.do(this.#parts.replica.heard(message, from));
+        if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return;
+        this.#guarded('a message was heard', () => this.do(this.#parts.replica.heard(message, from)));
       });
     }
     this.#schedule();
@@ -152,10 +159,10 @@ export class Spread {
     const { membership } = this.#parts;
     const at = new Set(theirs);
     const lacking = membership.statements.filter(({ id }) => !at.has(id));
-    const give = fit(lacking, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
+    const give = fit(lacking.slice(0, maxWires), maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
     for (let round = 0; round < maxRounds; round += 1) {
       const known = new Set(membership.statements.map(({ id }) => id));
-      const want = theirs.filter((id) => !known.has(id)).slice(0, 2_000);
+      const want = theirs.filter((id) => !known.has(id)).slice(0, maxWires);
       if (want.length === 0 && (round > 0 || give.length === 0)) return;
       const request = toBytes({ want, give: round === 0 ? give : [] });
       const answer = fromBytes(rosterAnswer, await this.#ask(peer, rosterProtocol, request), maxMessageBytes);
@@ -177,7 +184,7 @@ export class Spread {
         this.#parts.log.debug({ feed, from, error }, 'pull failed');
       } finally {
         this.#pulls -= 1;
-        this.do(this.#parts.replica.pulled(feed));
+        this.#guarded('a pull ended', () => this.do(this.#parts.replica.pulled(feed)));
         this.#nextPull();
       }
     });
@@ -293,7 +300,7 @@ export class Spread {
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
     const sameHeads = read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
     return toBytes({
-      statements: sameRoster ? null : membership.statements.map(({ id }) => id),
+      statements: sameRoster ? null : membership.statements.slice(0, maxStatements).map(({ id }) => id),
       heads: sameHeads ? null : replica.positions().slice(0, 4_000),
     });
   }
@@ -320,11 +327,29 @@ export class Spread {
     return toBytes({ head: page.head, records, next: page.next ?? null });
   }
 
+  /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
+  #guarded(when: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#parts.log.error({ when, error }, 'replication failed');
+    }
+  }
+
   #schedule(): void {
     clearTimeout(this.#timer);
     const { signal, replica, now } = this.#parts;
     if (signal.aborted) return;
-    this.#timer = setTimeout(() => this.do(replica.tick(now())), Math.max(0, replica.wakeAt() - now()));
+    this.#timer = setTimeout(
+      () => {
+        this.#guarded('time went on', () => {
+          this.do(replica.tick(now()));
+          this.#parts.due();
+        });
+        this.#schedule();
+      },
+      Math.max(0, replica.wakeAt(now()) - now()),
+    );
   }
 }
 
