@@ -22,6 +22,8 @@ import { Store } from './store.ts';
 /** Leaving waits this long for the others to hear of it. */
 const leaveTimeoutMs = 2_000;
 const defaultRetryMs = 1_000;
+/** Hidden records of a feed that a warning names. */
+const maxToldHidden = 5;
 /** A restore needs one new epoch; two stacks with one identity would outbid one another for ever. */
 const maxRenewals = 3;
 const renewalWindowMs = 10 * 60 * 1000;
@@ -45,6 +47,8 @@ class OpenRegistry implements Registry {
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #stop = new AbortController();
+  /** What was last told of the hidden records of a feed. */
+  readonly #toldHidden = new Map<StackId, string>();
   #renewals: readonly number[] = [];
   readonly #memberNews = new Broadcast<() => readonly Member[]>();
 
@@ -307,9 +311,13 @@ class OpenRegistry implements Registry {
   };
 
   #changed(feed: string): void {
-    const hidden = this.directory.hidden().filter(({ stack }) => stack === feed);
-    if (hidden.length > 0)
-      this.#options.log.warn({ stack: feed, hidden: hidden.slice(0, 5) }, 'records are kept hidden');
+    const hidden = this.#store.hiddenOf(feed, maxToldHidden);
+    const told = JSON.stringify(hidden);
+    // Once for the same ones: a feed with a hidden record may change many times a second.
+    if (hidden.length > 0 && this.#toldHidden.get(feed) !== told) {
+      this.#options.log.warn({ stack: feed, hidden }, 'records are kept hidden');
+      this.#toldHidden.set(feed, told);
+    }
     this.directory.wake();
     this.#connections.check();
   }

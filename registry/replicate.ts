@@ -65,8 +65,8 @@ export class Replica {
   readonly #around: Surroundings;
   readonly #options: ReplicateOptions;
   readonly #connected = new Set<StackId>();
-  /** Feeds that are being pulled, and whom to ask once more when that is done. */
-  readonly #pulling = new Map<string, StackId | undefined>();
+  /** Feeds that are being pulled, from whom, and whom to ask once more when that is done: rather another one. */
+  readonly #pulling = new Map<string, { readonly from: StackId; again: StackId | undefined }>();
   #batch: VerifiedDelta[] = [];
   #flushAt: number | undefined;
   #quietUntil = 0;
@@ -144,7 +144,7 @@ export class Replica {
       const isOwn = position.feed === this.#around.self;
       const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted = isNews || (isOwn && relation === 'other-epoch');
+      const isWanted = (isNews || (isOwn && relation === 'other-epoch')) && !this.#feeds.isQuarantined(position.feed);
       return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
     });
   }
@@ -176,7 +176,7 @@ export class Replica {
 
   /** A pull ended, well or not; what was heard of meanwhile is pulled next. */
   pulled(feed: string): Deed[] {
-    const again = this.#pulling.get(feed);
+    const again = this.#pulling.get(feed)?.again;
     this.#pulling.delete(feed);
     return again === undefined ? [] : this.#pull(feed, again);
   }
@@ -196,11 +196,12 @@ export class Replica {
   }
 
   #pull(feed: string, from: StackId): Deed[] {
-    if (this.#pulling.has(feed)) {
-      this.#pulling.set(feed, from);
+    const pulling = this.#pulling.get(feed);
+    if (pulling) {
+      if (pulling.again === undefined || from !== pulling.from) pulling.again = from;
       return [];
     }
-    this.#pulling.set(feed, undefined);
+    this.#pulling.set(feed, { from, again: undefined });
     return [{ type: 'pull', feed, from }];
   }
 

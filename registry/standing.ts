@@ -36,7 +36,7 @@ export class Standing {
   /** Why a received record is hidden, or undefined where it may be seen. */
   faultOf(owner: StackId, change: Change): string | undefined {
     if (!change.body) return undefined;
-    const read = this.#kinds.read(change.kind, change.body);
+    const read = this.#kinds.read(change.kind, change.name, change.body);
     return 'fault' in read ? read.fault : this.#judge({ ...change, body: read.body }, owner);
   }
 
