@@ -12,7 +12,7 @@ export interface Kind<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
   /** The largest body, in encoded bytes. */
   readonly maxBytes: number;
-  /** `any-member`: members and admins; a viewer writes nothing but its own `stack` record. */
+  /** `any-member`: whoever belongs, as far as `mayStand` lets its role. */
   readonly writer: 'any-member' | 'admin';
   /** Whether it stays in default resolution while its owner is unreachable; false where it says what is there now. */
   readonly outlastsOwner: boolean;
