@@ -99,7 +99,7 @@ export class Spread {
   readonly #pulling = new Set<StackId>();
   /** Until when a member isn't asked for a feed, in milliseconds of the monotonic clock, and how long that was. */
   readonly #pauses = new Map<string, { readonly until: number; readonly pauseMs: number }>();
-  readonly #topics = new Set<string>();
+  #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: SpreadParts) {
@@ -116,12 +116,14 @@ export class Spread {
   enter(): void {
     const mesh = this.#parts.membership.roster.mesh;
     const topic = topicOf(mesh);
-    if (!this.#topics.has(topic)) {
-      this.#topics.add(topic);
-      this.#parts.network.subscribe(topic, (message, from) => {
+    if (this.#topic.name !== topic) {
+      // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
+      this.#topic.end();
+      const end = this.#parts.network.subscribe(topic, (message, from) => {
         if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return;
         this.#guarded('a message was heard', () => this.do(this.#parts.replica.heard(message, from)));
       });
+      this.#topic = { name: topic, end };
     }
     this.#schedule();
   }

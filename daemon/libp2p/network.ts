@@ -170,10 +170,15 @@ class Libp2pNetwork implements Network {
     });
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void {
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
     const listeners = this.#topics.get(topic) ?? [];
     this.#topics.set(topic, [...listeners, listener]);
     if (listeners.length === 0) this.#open.services.pubsub.subscribe(topic);
+    return () => {
+      const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
+      if (others.length > 0) this.#topics.set(topic, others);
+      else if (this.#topics.delete(topic) && !this.#stop.signal.aborted) this.#open.services.pubsub.unsubscribe(topic);
+    };
   }
 
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
