@@ -155,3 +155,18 @@ test('names that would write over a terminal, and those of prototypes, are kept,
   assert.ok(one.registry.directory.hidden().every(({ why }) => !/\p{C}/u.test(why)));
   assert.throws(() => write(one, 'bell\u0007', 'x'), /control/);
 });
+
+test('the deltas that are kept of one feed stay within four megabytes', async () => {
+  await using sky = new Constellation();
+  const one = await sky.open('one');
+  for (let round = 0; round < 12; round += 1) {
+    const text = `${round % 10}`.repeat(14_000);
+    one.registry.write(Array.from({ length: 40 }, (_, at) => ({ kind: 'note', name: `n${at}`, body: { text } })));
+  }
+  const kept = one.database
+    .prepare<{ count: number; bytes: number }>(
+      'SELECT count(*) AS count, sum(length(wire)) AS bytes FROM registry_delta WHERE feed = ?',
+    )
+    .get(one.identity.stack);
+  assert.ok(kept && kept.count > 1 && kept.bytes <= 4 * 1024 * 1024, JSON.stringify(kept));
+});
