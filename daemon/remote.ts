@@ -13,15 +13,30 @@ const maxResponseBytes = 1024 * 1024;
 /** As long as a CI that registered itself may take. */
 const timeoutMs = 35_000;
 
+/** Calls of one stack in a minute: a person and some assistants; each is written to an audit log that is never cut. */
+const maxCallsAMinute = 300;
+/** Strict CBOR and nothing that JSON hasn't: what comes from another stack goes into logs, audits and answers. */
+const strict = {
+  strict: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowBigInt: false,
+  rejectDuplicateMapKeys: true,
+} as const;
+/** Principals end up as `name@stack` in the audit log: nothing in a name may read as another stack. */
+const principalName = z.string().regex(/^[^@\p{C}]{1,128}$/u, 'a name of 1 to 128 letters without "@"');
+
 const requestSchema = z.strictObject({
   operation: z.string().max(64),
   input: z.record(z.string(), z.unknown()),
-  principal: z.strictObject({ name: z.string().max(128), role: z.enum(['viewer', 'member', 'admin']) }),
+  principal: z.strictObject({ name: principalName, role: z.enum(['viewer', 'member', 'admin']) }),
 });
 
 const responseSchema = z.union([
   z.strictObject({ result: z.unknown() }),
-  z.strictObject({ error: z.strictObject({ code: z.string(), message: z.string(), mend: z.string().optional() }) }),
+  z.strictObject({
+    error: z.strictObject({ code: z.string().max(64), message: z.string(), mend: z.string().optional() }),
+  }),
 ]);
 
 export type Carry = (
@@ -38,18 +53,30 @@ export function serveOperations(
   carry: Carry,
   problemOf: (error: unknown) => { readonly code: string; readonly message: string; readonly mend?: string },
 ): void {
+  const mayCall = limitCalls();
   network.serve(
     operationProtocol,
     { access: 'member', maxRequestBytes, timeoutMs },
     async (bytes, { from, signal }) => {
       try {
-        const { operation, input, principal } = requestSchema.parse(decode(bytes));
+        if (!mayCall(from, performance.now())) {
+          throw new DaemonError('busy', `Cannot take more than ${maxCallsAMinute} calls of one stack in a minute`, {
+            mayRetry: true,
+          });
+        }
+        const { operation, input, principal } = readRequest(bytes);
         const role = lower(principal.role, roleOf(from));
         const result = await carry(operation, input, { name: principal.name, stack: from, role, by: 'stack' }, signal);
-        return encode({ result: JSON.parse(JSON.stringify(result ?? null)) });
+        const answer = encode({ result: JSON.parse(JSON.stringify(result ?? null)) });
+        if (answer.byteLength <= maxResponseBytes) return answer;
+        const message = `Cannot answer: the result has ${answer.byteLength} bytes and may have ${maxResponseBytes}`;
+        return encode({ error: { code: 'too-large', message, mend: 'ask for less' } });
       } catch (error) {
         const { code, message, mend } = problemOf(error);
-        return encode({ error: { code, message, ...(mend === undefined ? {} : { mend }) } });
+        // What has no code may say anything of this machine: whoever owns it finds it in its log.
+        const told =
+          code === 'internal' ? `Cannot carry this out: a fault of stack "${network.stack}"; see its log` : message;
+        return encode({ error: { code, message: shown(told), ...(mend === undefined ? {} : { mend: shown(mend) }) } });
       }
     },
   );
@@ -78,9 +105,55 @@ export async function callOperation(
       mend: 'hermesh stacks',
     });
   }
-  const response = responseSchema.parse(decode(bytes));
-  if ('error' in response) throw new RemoteError(response.error);
+  const response = readAnswer(bytes);
+  if (!response) {
+    throw new DaemonError('ci-failed', `Cannot read what the stack "${stack}" answered: it may run another version`);
+  }
+  if ('error' in response) {
+    const { code, message, mend } = response.error;
+    throw new RemoteError({ code, message: shown(message), mend: mend === undefined ? undefined : shown(mend) });
+  }
   return response.result;
+}
+
+function readRequest(bytes: Uint8Array): z.infer<typeof requestSchema> {
+  let value: unknown;
+  try {
+    value = decode(bytes, strict);
+  } catch (cause) {
+    throw new DaemonError('bad-input', 'Cannot read the call: it is not strict CBOR', { cause });
+  }
+  return requestSchema.parse(value);
+}
+
+function readAnswer(bytes: Uint8Array): z.infer<typeof responseSchema> | undefined {
+  try {
+    return responseSchema.safeParse(decode(bytes, strict)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Messages of another stack are shown on terminals: bounded, and without characters that would write over a line. */
+function shown(text: string): string {
+  return text.slice(0, maxMessageLength).replace(/[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, ' ');
+}
+/** As long as the longest explanation of ours. */
+const maxMessageLength = 2_000;
+
+/** Says whether a stack may call once more; counts by minutes of the monotonic clock, for members only, so bounded. */
+function limitCalls(): (stack: StackId, nowMs: number) => boolean {
+  const counts = new Map<StackId, number>();
+  let until = 0;
+  return (stack, nowMs) => {
+    if (nowMs >= until) {
+      counts.clear();
+      until = nowMs + 60_000;
+    }
+    const count = (counts.get(stack) ?? 0) + 1;
+    counts.set(stack, count);
+    return count <= maxCallsAMinute;
+  };
 }
 
 /** What another stack answered instead of a result; its code is one of the same table. */

@@ -52,7 +52,7 @@ export const maxEventPage = 500;
 export class Events {
   readonly #options: EventsOptions;
   readonly #store: ReturnType<typeof makeStore>;
-  #appended = Promise.withResolvers<void>();
+  readonly #waiting = new Set<() => void>();
 
   /** The migrations of governance have been carried out on the database. */
   constructor(options: EventsOptions) {
@@ -82,8 +82,7 @@ export class Events {
     };
     const position = this.#store.appendEvent(row, keep);
     // Followers wake in a later microtask, when the synchronous transaction has ended one way or the other.
-    this.#appended.resolve();
-    this.#appended = Promise.withResolvers<void>();
+    for (const wake of [...this.#waiting]) wake();
     return this.#eventOf({ ...row, position });
   }
 
@@ -109,10 +108,8 @@ export class Events {
    * queued for it; one so slow that events were let go meanwhile gets `events-gone`.
    */
   async *follow(since: number, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<Event> {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     let position = since;
     while (!signal.aborted) {
-      const appended = this.#appended.promise;
       const page = this.read(position);
       if (page.missed) {
         throw new GovernanceError('events-gone', `Events after position ${position} are gone: begin again from 0`);
@@ -122,8 +119,22 @@ export class Events {
         yield event;
       }
       position = page.position;
-      if (page.events.length === 0) await Promise.race([appended, aborted]);
+      if (page.events.length === 0) await this.#next(signal);
     }
+  }
+
+  /** Resolves with the next append or the abort, and leaves nothing behind at either. */
+  #next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done);
+      if (signal.aborted) done();
+    });
   }
 
   #eventOf({ id, type, time, subject, data, position }: EventRow): Event {

@@ -140,9 +140,9 @@ export class Admission {
         answer: refuse('revoked', 'this stack was revoked for ever; move its identity away to join as a new one'),
       };
     const used = this.#store.inviteUse(from, read.stack);
-    if (used !== undefined && known?.state === 'valid' && known.certificate === used)
-      return { answer: this.#grant(read.stack) };
-    if (invite.used >= invite.uses && used === undefined)
+    // The same again is answered the same, and one that left needs a new invite: else one invite would serve for ever.
+    if (used !== undefined && known?.state === 'valid') return { answer: this.#grant(read.stack) };
+    if (invite.used >= invite.uses || used !== undefined)
       return { answer: refuse('invite-used', 'ask for a new invite, or one with more uses') };
     const claimant = [...roster.memberships.values()].find(
       (member) => member.name === read.name && member.state === 'valid' && member.stack !== read.stack,

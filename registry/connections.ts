@@ -26,12 +26,15 @@ export interface ConnectionParts {
 /** The longest pause between two attempts: a stack that comes back is met within a minute. */
 const maxRetryMs = 60_000;
 const dialTimeoutMs = 10_000;
+/** A connection that breaks before this counts as a failed attempt, so that one that closes at once isn't dialled at once for ever. */
+const lastingMs = 10_000;
 
 export class Connections {
   readonly #parts: ConnectionParts;
   readonly #timers = new Map<StackId, NodeJS.Timeout>();
   readonly #attempts = new Map<StackId, number>();
   readonly #dialling = new Set<StackId>();
+  readonly #since = new Map<StackId, number>();
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -66,7 +69,6 @@ export class Connections {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]);
       await network.connect(stack, this.#parts.addressesOf(stack), { signal: limit });
-      this.#attempts.delete(stack);
     } catch (error) {
       if (signal.aborted) return;
       this.#attempts.set(stack, (this.#attempts.get(stack) ?? 0) + 1);
@@ -95,15 +97,19 @@ export class Connections {
   #up(stack: StackId): void {
     clearTimeout(this.#timers.get(stack));
     this.#timers.delete(stack);
-    this.#attempts.delete(stack);
+    this.#since.set(stack, this.#parts.now());
     if (this.#parts.liveness.connected(stack, this.#parts.now())) this.#parts.presence(stack);
     this.#parts.connected(stack);
   }
 
   #down(stack: StackId): void {
     this.#parts.disconnected(stack);
-    // One that broke is probed at once.
-    if (!this.#timers.has(stack)) this.#later(stack, 0);
+    const lastedMs = Math.abs(this.#parts.now() - (this.#since.get(stack) ?? 0));
+    const attempts = lastedMs < lastingMs ? (this.#attempts.get(stack) ?? 0) : 0;
+    this.#since.delete(stack);
+    this.#attempts.set(stack, attempts + 1);
+    // One that broke is probed at once, but for one that breaks again and again.
+    if (!this.#timers.has(stack)) this.#later(stack, attempts === 0 ? 0 : this.#pause(stack));
   }
 
   #pause(stack: StackId): number {

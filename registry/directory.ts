@@ -174,7 +174,7 @@ export class Directory {
 
   #entry<Body>(row: RecordRow): Entry<Body> | undefined {
     const owner = this.#ownerOf(row.feed);
-    const parsed = this.#kinds.read(row.kind, row.body);
+    const parsed = this.#kinds.read(row.kind, row.name, row.body);
     if (!owner || 'fault' in parsed) return undefined;
     return {
       kind: row.kind,

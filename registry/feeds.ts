@@ -88,6 +88,10 @@ export class Feeds {
     return [...this.#feeds.values()].filter(({ head }) => head.quarantine).map(({ head }) => head.feed);
   }
 
+  isQuarantined(feed: string): boolean {
+    return this.#feeds.get(feed)?.head.quarantine !== undefined;
+  }
+
   /** Writes the own feed: one delta for all changes, in the open transaction; undefined where nothing changes. */
   commit(mesh: string, changes: readonly Change[]): VerifiedDelta | undefined {
     const own = this.#own();

@@ -12,7 +12,7 @@ export interface Kind<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
   /** The largest body, in encoded bytes. */
   readonly maxBytes: number;
-  /** `any-member`: members and admins; a viewer writes nothing but its own `stack` record. */
+  /** `any-member`: whoever belongs, as far as `mayStand` lets its role. */
   readonly writer: 'any-member' | 'admin';
   /** Whether it stays in default resolution while its owner is unreachable; false where it says what is there now. */
   readonly outlastsOwner: boolean;
@@ -82,8 +82,11 @@ export class Kinds {
   encode(kind: string, name: string, body: unknown): Uint8Array {
     const known = this.#kinds.get(kind);
     if (!known) throw new RegistryError('unknown-kind', `Cannot write "${kind}/${name}": no such kind is registered`);
-    if (name.length === 0 || name.length > maxNameLength) {
-      throw new RegistryError('invalid-record', `Cannot write "${kind}/${name}": a name has 1 to 200 characters`);
+    if (!isName(name)) {
+      throw new RegistryError(
+        'invalid-record',
+        `Cannot write ${JSON.stringify(`${kind}/${name}`)}: a name has 1 to 200 characters, and none of control`,
+      );
     }
     const parsed = known.schema.safeParse(body);
     if (!parsed.success) {
@@ -104,13 +107,19 @@ export class Kinds {
   }
 
   /** The body in the shape of its kind, or why it can't be read as one. */
-  read(kind: string, bytes: Uint8Array): { readonly body: unknown } | { readonly fault: string } {
+  read(kind: string, name: string, bytes: Uint8Array): { readonly body: unknown } | { readonly fault: string } {
     const known = this.#kinds.get(kind);
-    if (!known) return { fault: `the kind "${kind}" is unknown here` };
+    if (!known) return { fault: `the kind ${JSON.stringify(kind)} is unknown here` };
+    if (!isName(name)) return { fault: 'its name has characters of control' };
     if (bytes.byteLength > known.maxBytes) return { fault: `it has more than ${known.maxBytes} bytes` };
     const parsed = known.schema.safeParse(readValue(bytes));
     return parsed.success
       ? { body: parsed.data }
       : { fault: `it isn't a "${kind}": ${parsed.error.issues[0]?.message}` };
   }
+}
+
+/** Names are shown on terminals and in logs: none that would write over a line, or turn it round. */
+function isName(name: string): boolean {
+  return name.length > 0 && name.length <= maxNameLength && !/[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u.test(name);
 }

@@ -20,6 +20,9 @@ import type { Store } from './store.ts';
 /** A certificate begins this much earlier, so that a stack whose clock is a little behind takes it. */
 const backdatedMs = 5 * 60 * 1000;
 
+/** Certificates that one leave names: those of more than two years of renewals, and older ones ran out. */
+const maxLeftCertificates = 16;
+
 export class Membership {
   readonly #store: Store;
   readonly #identity: Identity;
@@ -95,17 +98,19 @@ export class Membership {
     return statement;
   }
 
-  /** Renews the own certificate once two thirds of it are over, where this stack may issue it itself. */
+  /**
+   * Renews a founder's own certificate once two thirds of it are over, and after it ran out too: the key that made the
+   * mesh is its right. Others can't certify themselves.
+   */
   renewOwn(): readonly Statement[] {
-    const own = this.valid(this.#identity.stack);
-    if (!own || own.notAfter - this.#now() > certificateMs / 3) return [];
-    if (!this.#roster.mayIssue(own.stack, own.role, this.#now())) return [];
-    return [this.certify(own.stack, own.name, own.role, own.x25519)];
+    const own = this.#roster.memberships.get(this.#identity.stack);
+    if (own?.state !== 'valid' || own.notAfter - this.#now() > certificateMs / 3 || !this.foundedHere) return [];
+    return this.add([this.#certify(this.#roster.mesh, own.stack, own.name, own.role, own.x25519).wire]);
   }
 
-  /** Revokes a stack for ever; throws `not-admin` or `unknown-stack`. */
+  /** Revokes a stack for ever; throws `not-admin` (for a founder, too, only founders may) or `unknown-stack`. */
   revoke(stack: StackId): readonly Statement[] {
-    this.requireIssuer('member');
+    this.requireIssuer(this.#roster.isFounder(stack) ? 'admin' : 'member');
     if (!this.#roster.memberships.has(stack)) {
       throw new RegistryError('unknown-stack', `Cannot revoke "${stack}": it isn't in the roster of this mesh`);
     }
@@ -118,12 +123,15 @@ export class Membership {
     return this.add([makeStatement(payload, this.#identity).wire]);
   }
 
-  /** Gives up the own certificates. */
+  /** Gives up the own certificates: the one that stands, and others that would stand without it. */
   leave(): readonly Statement[] {
     const certificates = this.#statements
-      .filter(({ payload }) => payload.type === 'certificate' && payload.stack === this.#identity.stack)
+      .flatMap(({ payload, id }) =>
+        payload.type === 'certificate' && payload.stack === this.#identity.stack ? [{ id, ...payload }] : [],
+      )
+      .sort((a, b) => b.notAfter - a.notAfter)
       .map(({ id }) => id)
-      .slice(-16);
+      .slice(0, maxLeftCertificates);
     const payload: Payload = { type: 'leave', mesh: this.#roster.mesh, certificates, at: this.#now() };
     return this.add([makeStatement(payload, this.#identity).wire]);
   }

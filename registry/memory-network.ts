@@ -135,8 +135,13 @@ class MemoryNetwork implements Network {
     }
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void {
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
     this.#topics.set(topic, [...(this.#topics.get(topic) ?? []), listener]);
+    return () => {
+      const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
+      if (others.length > 0) this.#topics.set(topic, others);
+      else this.#topics.delete(topic);
+    };
   }
 
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {

@@ -59,7 +59,8 @@ export interface Network extends AsyncDisposable {
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
   /** Best effort to all members that subscribed; bounded to 256 KiB a message; loss is normal. */
   publish(topic: string, message: Uint8Array): void;
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void;
+  /** Calls the listener for each message until the function that it returns is called. */
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void;
   /** Connections of members as they come and go, from now on. */
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent>;
 }

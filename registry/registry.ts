@@ -22,6 +22,11 @@ import { Store } from './store.ts';
 /** Leaving waits this long for the others to hear of it. */
 const leaveTimeoutMs = 2_000;
 const defaultRetryMs = 1_000;
+/** Hidden records of a feed that a warning names. */
+const maxToldHidden = 5;
+/** A restore needs one new epoch; two stacks with one identity would outbid one another for ever. */
+const maxRenewals = 3;
+const renewalWindowMs = 10 * 60 * 1000;
 
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -42,6 +47,9 @@ class OpenRegistry implements Registry {
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #stop = new AbortController();
+  /** What was last told of the hidden records of a feed. */
+  readonly #toldHidden = new Map<StackId, string>();
+  #renewals: readonly number[] = [];
   readonly #memberNews = new Broadcast<() => readonly Member[]>();
 
   constructor(options: RegistryOptions) {
@@ -93,6 +101,7 @@ class OpenRegistry implements Registry {
       changed: (feed) => this.#changed(feed),
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#renew(counter),
+      due: () => this.#renewCertificate(),
     });
     this.#connections = new Connections({
       network,
@@ -182,8 +191,7 @@ class OpenRegistry implements Registry {
   }
 
   async revoke(label: string): Promise<void> {
-    const member = this.members().find(({ stack, name }) => stack === label || name === label);
-    const statements = this.#membership.revoke(member?.stack ?? label);
+    const statements = this.#membership.revoke(this.#stackOf(label));
     this.#stated(statements);
     await this.#tell(statements);
   }
@@ -204,6 +212,19 @@ class OpenRegistry implements Registry {
     this.#stop.abort();
     this.#memberNews.close();
     this.directory.wake();
+  }
+
+  /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
+  #stackOf(label: string): StackId {
+    const named = this.members().filter(({ name }) => name === label);
+    const present = named.filter(({ liveness }) => !['left', 'revoked'].includes(liveness.state));
+    const [only, ...others] = present.length > 0 ? present : named;
+    if (others.length === 0) return only?.stack ?? label;
+    const ids = [only, ...others].map((each) => `"${each?.stack}"`).join(', ');
+    throw new RegistryError(
+      'unknown-stack',
+      `Cannot tell which stack is "${label}": ${ids} have this name; give an id`,
+    );
   }
 
   #requireAlone(): void {
@@ -255,6 +276,13 @@ class OpenRegistry implements Registry {
 
   /** The own feed is elsewhere further on than here (a restore, a lost database): begin above whatever was heard. */
   #renew(counter: number): void {
+    const now = this.#options.now();
+    this.#renewals = this.#renewals.filter((at) => Math.abs(now - at) < renewalWindowMs);
+    if (this.#renewals.length >= maxRenewals) {
+      this.#options.log.error({ renewals: this.#renewals.length }, 'another stack runs with this identity: end one');
+      return;
+    }
+    this.#renewals = [...this.#renewals, now];
     const own = this.#feeds.position(this.stack)?.epoch.counter ?? 0;
     const delta = this.#options.database.transaction(() => this.#beginEpoch(Math.max(counter, own) + 1));
     this.#options.log.warn(
@@ -262,6 +290,13 @@ class OpenRegistry implements Registry {
       'own feed was further on elsewhere: began a new epoch',
     );
     this.#spread.do(this.#replica.committed(delta, this.#options.now()));
+  }
+
+  #renewCertificate(): void {
+    const renewed = this.#membership.renewOwn();
+    if (renewed.length === 0) return;
+    this.#stated(renewed);
+    void this.#tell(renewed);
   }
 
   readonly #commitPending = (): void => {
@@ -276,9 +311,13 @@ class OpenRegistry implements Registry {
   };
 
   #changed(feed: string): void {
-    const hidden = this.directory.hidden().filter(({ stack }) => stack === feed);
-    if (hidden.length > 0)
-      this.#options.log.warn({ stack: feed, hidden: hidden.slice(0, 5) }, 'records are kept hidden');
+    const hidden = this.#store.hiddenOf(feed, maxToldHidden);
+    const told = JSON.stringify(hidden);
+    // Once for the same ones: a feed with a hidden record may change many times a second.
+    if (hidden.length > 0 && this.#toldHidden.get(feed) !== told) {
+      this.#options.log.warn({ stack: feed, hidden }, 'records are kept hidden');
+      this.#toldHidden.set(feed, told);
+    }
     this.directory.wake();
     this.#connections.check();
   }

@@ -65,8 +65,8 @@ export class Replica {
   readonly #around: Surroundings;
   readonly #options: ReplicateOptions;
   readonly #connected = new Set<StackId>();
-  /** Feeds that are being pulled, and whom to ask once more when that is done. */
-  readonly #pulling = new Map<string, StackId | undefined>();
+  /** Feeds that are being pulled, from whom, and whom to ask once more when that is done: rather another one. */
+  readonly #pulling = new Map<string, { readonly from: StackId; again: StackId | undefined }>();
   #batch: VerifiedDelta[] = [];
   #flushAt: number | undefined;
   #quietUntil = 0;
@@ -80,12 +80,14 @@ export class Replica {
   }
 
   /** When `tick` has something to do next, in the time that it is given. */
-  wakeAt(): number {
+  wakeAt(now: number): number {
+    this.#settle(now);
     return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
+    this.#settle(now);
     this.#batch.push(delta);
     if (now >= this.#quietUntil) return this.#flush(now);
     this.#flushAt ??= this.#quietUntil;
@@ -142,7 +144,7 @@ export class Replica {
       const isOwn = position.feed === this.#around.self;
       const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted = isNews || (isOwn && relation === 'other-epoch');
+      const isWanted = (isNews || (isOwn && relation === 'other-epoch')) && !this.#feeds.isQuarantined(position.feed);
       return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
     });
   }
@@ -174,13 +176,14 @@ export class Replica {
 
   /** A pull ended, well or not; what was heard of meanwhile is pulled next. */
   pulled(feed: string): Deed[] {
-    const again = this.#pulling.get(feed);
+    const again = this.#pulling.get(feed)?.again;
     this.#pulling.delete(feed);
     return again === undefined ? [] : this.#pull(feed, again);
   }
 
   /** Time went on. */
   tick(now: number): Deed[] {
+    this.#settle(now);
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     if (now < this.#roundAt) return deeds;
     this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
@@ -193,11 +196,12 @@ export class Replica {
   }
 
   #pull(feed: string, from: StackId): Deed[] {
-    if (this.#pulling.has(feed)) {
-      this.#pulling.set(feed, from);
+    const pulling = this.#pulling.get(feed);
+    if (pulling) {
+      if (pulling.again === undefined || from !== pulling.from) pulling.again = from;
       return [];
     }
-    this.#pulling.set(feed, undefined);
+    this.#pulling.set(feed, { from, again: undefined });
     return [{ type: 'pull', feed, from }];
   }
 
@@ -213,6 +217,14 @@ export class Replica {
     const message =
       size <= maxMessageBytes - 1024 ? { deltas: batch.map((delta) => delta.wire) } : { heads: [positionOf(last)] };
     return [{ type: 'publish', message: toBytes(message) }];
+  }
+
+  /** A clock that was set back doesn't make what is due wait until it has caught up. */
+  #settle(now: number): void {
+    const { batchMs, antiEntropyMs } = this.#options;
+    if (this.#roundAt - now > antiEntropyMs * 1.5) this.#roundAt = now;
+    if (this.#quietUntil - now > batchMs) this.#quietUntil = now;
+    if (this.#flushAt !== undefined && this.#flushAt - now > batchMs) this.#flushAt = now;
   }
 
   #spread(meanMs: number): number {

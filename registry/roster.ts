@@ -52,7 +52,6 @@ const statementSchema = z.tuple([bytesSchema({ maxBytes: maxStatementBytes }), s
 
 /** What a statement says; who says it is its signer. */
 export type Payload = z.infer<typeof payloadSchema>;
-type Certificate = Extract<Payload, { type: 'certificate' }>;
 
 /** A statement whose signature was checked; whether its signer had the right is for `readRoster`. */
 export interface Statement {
@@ -82,6 +81,7 @@ export interface Roster {
   /** One hash over the set of statements. */
   readonly digest: string;
   mayIssue(stack: StackId, role: MemberRole, now: number): boolean;
+  isFounder(stack: StackId): boolean;
 }
 
 /** Signs a statement. */
@@ -118,17 +118,20 @@ export function concerns(statement: Statement, mesh: string): boolean {
 /** Pure: the same set of statements gives the same roster, in whatever order it came. */
 export function readRoster(mesh: string, statements: readonly Statement[]): Roster {
   const own = statements.filter((statement) => concerns(statement, mesh)).sort((a, b) => (a.id < b.id ? -1 : 1));
-  const founders = new Set(own.flatMap(({ payload }) => (payload.type === 'root' ? payload.admins : [])));
-  const denials = readDenials(own, founders);
-  const certificates = own.flatMap((statement) =>
-    statement.payload.type === 'certificate' ? [{ ...statement, payload: statement.payload }] : [],
-  );
-  const granted = certificates.filter((statement) => mayGrant(statement, certificates, founders, denials));
+  const rights = readRights(own);
+  const { founders } = rights;
+  const granted = own.flatMap((statement) => {
+    const { payload, signer, id } = statement;
+    if (payload.type !== 'certificate' || !rights.allow(statement)) return [];
+    const survivors = rights.revoked.get(signer);
+    const isDenied = survivors !== undefined && !survivors.has(id) && signer !== payload.stack;
+    return isDenied ? [] : [{ payload, id }];
+  });
   const memberships = new Map<StackId, Membership>();
   for (const { payload, id } of granted.sort(
     (a, b) => a.payload.notAfter - b.payload.notAfter || (a.id < b.id ? -1 : 1),
   )) {
-    const state = denials.revoked.has(payload.stack) ? 'revoked' : denials.left.has(id) ? 'left' : 'valid';
+    const state = rights.revoked.has(payload.stack) ? 'revoked' : rights.left.has(id) ? 'left' : 'valid';
     const { stack: member, name, role, x25519, notAfter } = payload;
     const known = memberships.get(member);
     if (known?.state === 'valid' && state !== 'valid') continue;
@@ -138,6 +141,7 @@ export function readRoster(mesh: string, statements: readonly Statement[]): Rost
     mesh,
     memberships,
     digest: toHex(sha256(toBytes(own.map((statement) => statement.id)))),
+    isFounder: (stack) => founders.has(stack),
     mayIssue: (issuer, role, now) => {
       const membership = memberships.get(issuer);
       if (membership?.state !== 'valid' || membership.notAfter <= now) return false;
@@ -149,84 +153,106 @@ export function readRoster(mesh: string, statements: readonly Statement[]): Rost
 /** Those of the new statements that have effect beside the known ones; the others would only fill the set. */
 export function rightful(mesh: string, known: readonly Statement[], fresh: readonly Statement[]): readonly Statement[] {
   const ids = new Set(known.map((statement) => statement.id));
-  const kept = [...known];
-  const order = (statement: Statement): number => typeOrder.indexOf(statement.payload.type);
+  const rights = readRights(known.filter((each) => concerns(each, mesh)));
+  // An admin's own certificate comes before those that it issued.
+  const order = ({ payload }: Statement): number =>
+    typeOrder.indexOf(payload.type) + (payload.type === 'certificate' && payload.role !== 'admin' ? 0.5 : 0);
+  const kept: Statement[] = [];
   for (const statement of fresh.filter((each) => concerns(each, mesh)).sort((a, b) => order(a) - order(b))) {
-    if (ids.has(statement.id) || !hasRight(statement, kept)) continue;
+    if (ids.has(statement.id) || !rights.allow(statement) || !rights.isNews(statement)) continue;
     ids.add(statement.id);
+    rights.add(statement);
     kept.push(statement);
   }
-  return kept.slice(known.length);
+  return kept;
 }
 
 const typeOrder: readonly Payload['type'][] = ['root', 'certificate', 'revocation', 'leave'];
+/** A certificate may begin this much before it is issued; one that lasts longer than both would outdo every later one. */
+const maxLifetimeMs = certificateMs + 24 * 60 * 60 * 1000;
 
-function hasRight({ payload, signer }: Statement, all: readonly Statement[]): boolean {
-  if (payload.type === 'root') return payload.admins.includes(signer);
-  const founders = new Set(all.flatMap((each) => (each.payload.type === 'root' ? each.payload.admins : [])));
-  if (payload.type === 'leave') {
-    const own = all.filter((each) => each.payload.type === 'certificate' && each.payload.stack === signer);
-    return payload.certificates.length > 0 && payload.certificates.every((id) => own.some((each) => each.id === id));
+/** Who may state what, read without regard to revocations, so that deny wins over every order of two of them. */
+class Rights {
+  readonly #founders = new Set<StackId>();
+  /** Stacks that a founder made admins, by certificate: none of the others may certify them as something else. */
+  readonly #appointed = new Map<StackId, Set<string>>();
+  readonly #owners = new Map<string, StackId>();
+  readonly #left = new Set<string>();
+  readonly #spared = new Map<StackId, ReadonlySet<string>>();
+  /** Who revoked whom. */
+  readonly #revokers = new Map<StackId, Set<StackId>>();
+  readonly #certified = new Set<StackId>();
+
+  get founders(): ReadonlySet<StackId> {
+    return this.#founders;
   }
-  if (founders.has(signer)) return true;
-  if (payload.type === 'certificate' && payload.role === 'admin') return false;
-  return all.some(
-    (each) =>
-      each.payload.type === 'certificate' &&
-      each.payload.stack === signer &&
-      each.payload.role === 'admin' &&
-      founders.has(each.signer),
-  );
-}
 
-type Granted = Statement & { readonly payload: Certificate };
-
-interface Denials {
-  /** Revoked stacks, and which certificates of theirs survive. */
-  readonly revoked: ReadonlyMap<StackId, ReadonlySet<string>>;
   /** Certificates that their owners gave up. */
-  readonly left: ReadonlySet<string>;
-}
-
-/** Who may revoke is read without regard to revocations, so that deny wins over every order of two of them. */
-function readDenials(own: readonly Statement[], founders: ReadonlySet<StackId>): Denials {
-  const admins = new Set(founders);
-  for (const { payload, signer } of own) {
-    if (payload.type === 'certificate' && payload.role === 'admin' && founders.has(signer)) admins.add(payload.stack);
+  get left(): ReadonlySet<string> {
+    return this.#left;
   }
-  const revoked = new Map<StackId, Set<string>>();
-  const left = new Set<string>();
-  const owners = new Map(
-    own.flatMap(({ id, payload }) => (payload.type === 'certificate' ? [[id, payload.stack] as const] : [])),
-  );
-  for (const { payload, signer } of own) {
-    if (payload.type === 'revocation' && admins.has(signer)) {
-      const survivors = revoked.get(payload.stack);
+
+  /** Revoked stacks, and which certificates of theirs survive. */
+  get revoked(): ReadonlyMap<StackId, ReadonlySet<string>> {
+    return this.#spared;
+  }
+
+  /** Counts a statement in; those of one type after those of the types before it. */
+  add(statement: Statement): void {
+    const { payload, signer, id } = statement;
+    if (payload.type === 'root') for (const admin of payload.admins) this.#founders.add(admin);
+    if (payload.type === 'certificate') {
+      this.#owners.set(id, payload.stack);
+      this.#certified.add(payload.stack);
+      if (payload.role !== 'admin' || !this.allow(statement)) return;
+      this.#appointed.set(payload.stack, (this.#appointed.get(payload.stack) ?? new Set()).add(id));
+    }
+    if (payload.type === 'revocation' && this.allow(statement)) {
+      const survivors = this.#spared.get(payload.stack);
       // Of two revocations of one stack only what both spare survives.
-      const spared = new Set(payload.survivors.filter((id) => !survivors || survivors.has(id)));
-      revoked.set(payload.stack, spared);
+      this.#spared.set(payload.stack, new Set(payload.survivors.filter((each) => !survivors || survivors.has(each))));
+      this.#revokers.set(payload.stack, (this.#revokers.get(payload.stack) ?? new Set()).add(signer));
     }
     if (payload.type === 'leave') {
-      for (const id of payload.certificates) if (owners.get(id) === signer) left.add(id);
+      for (const each of payload.certificates) if (this.#owners.get(each) === signer) this.#left.add(each);
     }
   }
-  return { revoked, left };
+
+  /** A founder states everything; a stack that it made an admin what concerns no founder and makes no admin. */
+  allow({ payload, signer }: Statement): boolean {
+    if (payload.type === 'root') return payload.admins.includes(signer);
+    if (payload.type === 'leave') return payload.certificates.some((each) => this.#owners.get(each) === signer);
+    if (payload.type === 'certificate' && payload.notAfter - payload.notBefore > maxLifetimeMs) return false;
+    if (this.#founders.has(signer)) return true;
+    if (!this.#appointed.has(signer) || this.#founders.has(payload.stack)) return false;
+    return payload.type === 'revocation' || (payload.role !== 'admin' && !this.isAppointed(payload.stack));
+  }
+
+  /**
+   * Whether it adds to the set: a leave of what was given up, a second revocation by the same stack that denies nothing
+   * more, and one of a stack that never belonged don't. So the set is bounded by the certificates that admins issue.
+   */
+  isNews({ payload, signer }: Statement): boolean {
+    if (payload.type === 'leave') {
+      return payload.certificates.some((each) => this.#owners.get(each) === signer && !this.#left.has(each));
+    }
+    if (payload.type !== 'revocation') return true;
+    if (!this.#certified.has(payload.stack)) return false;
+    const survivors = new Set(payload.survivors);
+    const deniesMore = [...(this.#spared.get(payload.stack) ?? [])].some((each) => !survivors.has(each));
+    return deniesMore || !this.#revokers.get(payload.stack)?.has(signer);
+  }
+
+  /** Whether a founder's certificate makes it an admin, and it didn't give that up. */
+  isAppointed(stack: StackId): boolean {
+    return [...(this.#appointed.get(stack) ?? [])].some((each) => !this.#left.has(each));
+  }
 }
 
-/** A founder grants every role; a stack that a founder made an admin grants the others. */
-function mayGrant(
-  statement: Granted,
-  all: readonly Granted[],
-  founders: ReadonlySet<StackId>,
-  { revoked }: Denials,
-): boolean {
-  const survivors = revoked.get(statement.signer);
-  if (survivors && !survivors.has(statement.id) && statement.signer !== statement.payload.stack) return false;
-  if (founders.has(statement.signer)) return true;
-  if (statement.payload.role === 'admin') return false;
-  return all.some(
-    ({ payload, signer }) => payload.stack === statement.signer && payload.role === 'admin' && founders.has(signer),
-  );
+function readRights(own: readonly Statement[]): Rights {
+  const rights = new Rights();
+  for (const type of typeOrder) for (const each of own) if (each.payload.type === type) rights.add(each);
+  return rights;
 }
 
 /** Keeps a signature for a statement from being one for anything else. */

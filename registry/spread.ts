@@ -29,8 +29,18 @@ const maxMessageBytes = 1024 * 1024;
 const exchangeTimeoutMs = 10_000;
 /** Statements in one message: about 400 bytes each. */
 const maxStatementsBytes = 512 * 1024;
-/** Pulls at a time: each may hold a feed of 32 MiB. */
-const maxPulls = 2;
+/** Statements whose ids are compared: what fits into one message. */
+const maxStatements = 10_000;
+/** Statements or deltas in one message. */
+const maxWires = 2_000;
+/** Pulls at a time: each may hold a feed of 32 MiB. One a member, so that a slow one can't hold up the others' feeds. */
+const maxPulls = 3;
+/** A whole pull: 32 MiB at 2 Mbit/s. */
+const pullTimeoutMs = 150_000;
+/** A member that gave nothing, or what had to be refused, is asked for that feed again after pauses that grow so far. */
+const maxPullPauseMs = 60_000;
+/** Members and feeds that are remembered for it. */
+const maxPauses = 4_000;
 /** Pages of a snapshot: 10,000 records or 32 MiB, and some begun anew. */
 const maxPages = 120;
 /** Rounds of deltas in one pull, and of a roster that comes in parts. */
@@ -44,11 +54,11 @@ const headsRequest = z.strictObject({
   offer: positions.optional(),
 });
 const headsAnswer = z.strictObject({
-  statements: z.array(digest).max(10_000).nullable(),
+  statements: z.array(digest).max(maxStatements).nullable(),
   heads: positions.nullable(),
 });
-const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(2_000);
-const rosterRequest = z.strictObject({ want: z.array(digest).max(2_000), give: wires });
+const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(maxWires);
+const rosterRequest = z.strictObject({ want: z.array(digest).max(maxWires), give: wires });
 const rosterAnswer = z.strictObject({ statements: wires });
 const feedRequest = z.strictObject({
   feed: z.string().max(64),
@@ -78,14 +88,18 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
+  /** Time went on: whatever else has its day. */
+  readonly due: () => void;
 }
 
 export class Spread {
   readonly #parts: SpreadParts;
   readonly #exchanging = new Set<StackId>();
-  readonly #waiting: (() => Promise<void>)[] = [];
-  readonly #topics = new Set<string>();
-  #pulls = 0;
+  readonly #waiting: { readonly from: StackId; readonly run: () => Promise<void> }[] = [];
+  readonly #pulling = new Set<StackId>();
+  /** Until when a member isn't asked for a feed, in milliseconds of the monotonic clock, and how long that was. */
+  readonly #pauses = new Map<string, { readonly until: number; readonly pauseMs: number }>();
+  #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: SpreadParts) {
@@ -102,11 +116,14 @@ export class Spread {
   enter(): void {
     const mesh = this.#parts.membership.roster.mesh;
     const topic = topicOf(mesh);
-    if (!this.#topics.has(topic)) {
-      this.#topics.add(topic);
-      this.#parts.network.subscribe(topic, (message, from) => {
-        if (this.#parts.membership.roster.mesh === mesh) this.do(this.#parts.replica.heard(message, from));
+    if (this.#topic.name !== topic) {
+      // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
+      this.#topic.end();
+      const end = this.#parts.network.subscribe(topic, (message, from) => {
+        if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return;
+        this.#guarded('a message was heard', () => this.do(this.#parts.replica.heard(message, from)));
       });
+      this.#topic = { name: topic, end };
     }
     this.#schedule();
   }
@@ -152,10 +169,10 @@ export class Spread {
     const { membership } = this.#parts;
     const at = new Set(theirs);
     const lacking = membership.statements.filter(({ id }) => !at.has(id));
-    const give = fit(lacking, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
+    const give = fit(lacking.slice(0, maxWires), maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
     for (let round = 0; round < maxRounds; round += 1) {
       const known = new Set(membership.statements.map(({ id }) => id));
-      const want = theirs.filter((id) => !known.has(id)).slice(0, 2_000);
+      const want = theirs.filter((id) => !known.has(id)).slice(0, maxWires);
       if (want.length === 0 && (round > 0 || give.length === 0)) return;
       const request = toBytes({ want, give: round === 0 ? give : [] });
       const answer = fromBytes(rosterAnswer, await this.#ask(peer, rosterProtocol, request), maxMessageBytes);
@@ -170,55 +187,68 @@ export class Spread {
   }
 
   #queuePull(feed: string, from: StackId): void {
-    this.#waiting.push(async () => {
-      try {
-        await this.#pull(feed, from);
-      } catch (error) {
-        this.#parts.log.debug({ feed, from, error }, 'pull failed');
-      } finally {
-        this.#pulls -= 1;
-        this.do(this.#parts.replica.pulled(feed));
-        this.#nextPull();
-      }
-    });
+    this.#waiting.push({ from, run: () => this.#runPull(feed, from) });
     this.#nextPull();
   }
 
+  async #runPull(feed: string, from: StackId): Promise<void> {
+    const pair = `${from} ${feed}`;
+    try {
+      if ((this.#pauses.get(pair)?.until ?? 0) > performance.now()) return;
+      const signal = AbortSignal.any([this.#parts.signal, AbortSignal.timeout(pullTimeoutMs)]);
+      const deeds = await this.#pull(feed, from, signal);
+      if (deeds.some((deed) => deed.type === 'report' && deed.what === 'refused')) this.#pause(pair);
+      else this.#pauses.delete(pair);
+      this.do(deeds);
+    } catch (error) {
+      this.#pause(pair);
+      this.#parts.log.debug({ feed, from, error }, 'pull failed');
+    } finally {
+      this.#pulling.delete(from);
+      this.#guarded('a pull ended', () => this.do(this.#parts.replica.pulled(feed)));
+      this.#nextPull();
+    }
+  }
+
+  #pause(pair: string): void {
+    const pauseMs = Math.min(maxPullPauseMs, 2 * (this.#pauses.get(pair)?.pauseMs ?? 500));
+    if (this.#pauses.size >= maxPauses) this.#pauses.clear();
+    this.#pauses.set(pair, { until: performance.now() + pauseMs, pauseMs });
+  }
+
   #nextPull(): void {
-    if (this.#pulls >= maxPulls || this.#parts.signal.aborted) return;
-    const next = this.#waiting.shift();
+    if (this.#pulling.size >= maxPulls || this.#parts.signal.aborted) return;
+    const at = this.#waiting.findIndex(({ from }) => !this.#pulling.has(from));
+    const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
     if (!next) return;
-    this.#pulls += 1;
-    void next();
+    this.#pulling.add(next.from);
+    void next.run();
   }
 
   /** Fetches what is missing: deltas where the other side kept them, else a snapshot and the deltas since it began. */
-  async #pull(feed: string, from: StackId): Promise<void> {
+  async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
     const { feeds, replica } = this.#parts;
     const isOwn = feed === this.#parts.network.stack;
     let have = isOwn ? null : (feeds.position(feed) ?? null);
     for (let round = 0; round < maxRounds; round += 1) {
-      const answer = await this.#askFeed(from, { feed, have, after: null });
-      if ('none' in answer) return;
+      const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
+      if ('none' in answer) return [];
       if ('head' in answer) {
-        if (isOwn) {
-          const own = verifyHead(...answer.head, this.#parts.membership.roster.mesh);
-          if (typeof own !== 'string' && own.head.feed === feed) this.do(replica.own(positionOf(own)));
-          return;
-        }
-        this.do(await this.#pullSnapshot(feed, from, answer));
-        return;
+        if (!isOwn) return this.#pullSnapshot(feed, from, answer, signal);
+        const own = verifyHead(...answer.head, this.#parts.membership.roster.mesh);
+        return typeof own !== 'string' && own.head.feed === feed ? replica.own(positionOf(own)) : [];
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
       this.do(deeds.filter(({ type }) => type !== 'pull'));
-      if (answer.deltas.length === 0) return;
+      if (answer.deltas.length === 0) return [];
       // Deltas that don't lead on from here belong to another history: the snapshot tells.
       have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
     }
+    return [];
   }
 
   /** Pages may come from several states of the feed; the deltas from the first page's head on even them out. */
-  async #pullSnapshot(feed: string, from: StackId, first: SnapshotPage): Promise<readonly Deed[]> {
+  async #pullSnapshot(feed: string, from: StackId, first: SnapshotPage, signal: AbortSignal): Promise<readonly Deed[]> {
     const { feeds, replica, membership } = this.#parts;
     const mesh = membership.roster.mesh;
     const head = verifyHead(...first.head, mesh);
@@ -235,14 +265,17 @@ export class Spread {
       if (size > 2 * maxFeedBytes || records.size > 2 * maxFeedRecords)
         return [{ type: 'report', what: 'refused', feed }];
       if (!page.next || count >= maxPages) break;
-      const answer = await this.#askFeed(from, { feed, have: null, after: page.next });
+      const answer = await this.#askFeed(from, { feed, have: null, after: page.next }, signal);
       if (!('head' in answer)) return [];
+      // Keys only grow: a snapshot has an end.
+      if (answer.next && Buffer.compare(answer.next, page.next) <= 0)
+        return [{ type: 'report', what: 'refused', feed }];
       page = answer;
     }
     const last = verifyHead(...page.head, mesh);
     if (typeof last === 'string' || last.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
     if (last.head.sequence !== head.head.sequence || last.head.epoch.counter !== head.head.epoch.counter) {
-      return this.#evenOut(feed, from, head, records);
+      return this.#evenOut(from, head, records, signal);
     }
     return replica
       .applied(feeds.replace(last, [...records.values()]), feed, from)
@@ -250,14 +283,15 @@ export class Spread {
   }
 
   async #evenOut(
-    feed: string,
     from: StackId,
     head: VerifiedHead,
     records: Map<string, Change>,
+    signal: AbortSignal,
   ): Promise<readonly Deed[]> {
     const { feeds, replica, membership } = this.#parts;
+    const { feed } = head.head;
     const have: Position = { feed, epoch: head.head.epoch, sequence: head.head.sequence, hash: head.hash };
-    const answer = await this.#askFeed(from, { feed, have, after: null });
+    const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
     if (!('deltas' in answer)) return [];
     let last: VerifiedHead = head;
     for (const wire of answer.deltas) {
@@ -275,13 +309,17 @@ export class Spread {
       .filter(({ type }) => type !== 'pull');
   }
 
-  async #askFeed(from: StackId, request: z.infer<typeof feedRequest>): Promise<z.infer<typeof feedAnswer>> {
-    const answer = await this.#ask(from, feedProtocol, toBytes(request));
+  async #askFeed(
+    from: StackId,
+    request: z.infer<typeof feedRequest>,
+    until: AbortSignal,
+  ): Promise<z.infer<typeof feedAnswer>> {
+    const answer = await this.#ask(from, feedProtocol, toBytes(request), until);
     return fromBytes(feedAnswer, answer, maxMessageBytes) ?? { none: true };
   }
 
-  #ask(peer: StackId, protocol: string, request: Uint8Array): Promise<Uint8Array> {
-    const signal = AbortSignal.any([this.#parts.signal, AbortSignal.timeout(exchangeTimeoutMs)]);
+  #ask(peer: StackId, protocol: string, request: Uint8Array, until = this.#parts.signal): Promise<Uint8Array> {
+    const signal = AbortSignal.any([until, AbortSignal.timeout(exchangeTimeoutMs)]);
     return this.#parts.network.request(peer, protocol, request, { signal, maxResponseBytes: maxMessageBytes });
   }
 
@@ -293,7 +331,7 @@ export class Spread {
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
     const sameHeads = read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
     return toBytes({
-      statements: sameRoster ? null : membership.statements.map(({ id }) => id),
+      statements: sameRoster ? null : membership.statements.slice(0, maxStatements).map(({ id }) => id),
       heads: sameHeads ? null : replica.positions().slice(0, 4_000),
     });
   }
@@ -320,11 +358,29 @@ export class Spread {
     return toBytes({ head: page.head, records, next: page.next ?? null });
   }
 
+  /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
+  #guarded(when: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#parts.log.error({ when, error }, 'replication failed');
+    }
+  }
+
   #schedule(): void {
     clearTimeout(this.#timer);
     const { signal, replica, now } = this.#parts;
     if (signal.aborted) return;
-    this.#timer = setTimeout(() => this.do(replica.tick(now())), Math.max(0, replica.wakeAt() - now()));
+    this.#timer = setTimeout(
+      () => {
+        this.#guarded('time went on', () => {
+          this.do(replica.tick(now()));
+          this.#parts.due();
+        });
+        this.#schedule();
+      },
+      Math.max(0, replica.wakeAt(now()) - now()),
+    );
   }
 }
 

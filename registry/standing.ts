@@ -1,6 +1,6 @@
 // Which records may stand: known kind, right shape, and an owner with the right; the others are kept, and hidden.
 import type { Change } from './feed.ts';
-import { type Kinds, type MemberRole, stackKind } from './kind.ts';
+import type { Kinds, MemberRole } from './kind.ts';
 import type { Membership } from './membership.ts';
 import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
@@ -36,7 +36,7 @@ export class Standing {
   /** Why a received record is hidden, or undefined where it may be seen. */
   faultOf(owner: StackId, change: Change): string | undefined {
     if (!change.body) return undefined;
-    const read = this.#kinds.read(change.kind, change.body);
+    const read = this.#kinds.read(change.kind, change.name, change.body);
     return 'fault' in read ? read.fault : this.#judge({ ...change, body: read.body }, owner);
   }
 
@@ -61,7 +61,6 @@ export class Standing {
     if (!role) return 'its owner is not a member';
     const writer = this.#kinds.get(record.kind)?.writer;
     if (writer === 'admin' && role !== 'admin') return `only an admin may write the kind "${record.kind}"`;
-    if (role === 'viewer' && record.kind !== stackKind.name) return 'a viewer may only look';
     return this.#mayStand(record, { stack: owner, role });
   }
 }

@@ -33,11 +33,14 @@ export const registryMigrations: FloorMigrations = {
      CREATE TABLE registry_invite_use (
        key TEXT NOT NULL REFERENCES registry_invite (key) ON DELETE CASCADE, stack TEXT NOT NULL,
        certificate TEXT NOT NULL, PRIMARY KEY (key, stack)) STRICT;`,
+    'CREATE INDEX registry_record_hidden ON registry_record (feed, kind, name) WHERE fault IS NOT NULL;',
   ],
 };
 
 /** Deltas kept a feed, so that a short gap costs only what is missing; a longer one costs a snapshot. */
 const keptDeltas = 128;
+/** The same in bytes, so that a member can't cost every other 100 MB of disk, nor one answer that much memory. */
+const keptDeltaBytes = 4 * 1024 * 1024;
 /** Positions that a reader can follow from; an older one reads everything anew. */
 const keptChanges = 50_000;
 
@@ -206,6 +209,27 @@ export class Store {
       feed,
       epoch.counter,
       sequence - keptDeltas,
+    );
+    this.#run(
+      `DELETE FROM registry_delta WHERE feed = ? AND counter = ? AND sequence IN (
+         SELECT sequence FROM (
+           SELECT sequence, sum(length(wire)) OVER (ORDER BY sequence DESC) AS total
+           FROM registry_delta WHERE feed = ? AND counter = ?)
+         WHERE total > ?)`,
+      feed,
+      epoch.counter,
+      feed,
+      epoch.counter,
+      keptDeltaBytes,
+    );
+  }
+
+  /** Some hidden records of a feed, without their bodies. */
+  hiddenOf(feed: string, limit: number): Pick<RecordRow, 'kind' | 'name' | 'fault'>[] {
+    return this.#all(
+      'SELECT kind, name, fault FROM registry_record WHERE feed = ? AND fault IS NOT NULL ORDER BY kind, name LIMIT ?',
+      feed,
+      limit,
     );
   }
 

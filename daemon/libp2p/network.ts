@@ -39,6 +39,12 @@ const helloProtocol = '/hermesh/hello/1.0.0';
 const helloTimeoutMs = 5_000;
 /** A peer with an invite asks one thing and goes. */
 const inviteConnectionMs = 10_000;
+/** Connections of one member: two that meet half-way, and one that is half-open still. The oldest goes. */
+const maxMemberConnections = 4;
+/** Connections under the key of one invite: a fleet of 30 joins at once, and tries again. The newest goes. */
+const maxInviteConnections = 64;
+/** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
+const addressTimeoutMs = 2_500;
 /** Exchanges of one protocol that one peer has open at a time. */
 const maxStreams = 16;
 /** Closing waits this long for what is under way. */
@@ -171,10 +177,15 @@ class Libp2pNetwork implements Network {
     });
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): void {
+  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
     const listeners = this.#topics.get(topic) ?? [];
     this.#topics.set(topic, [...listeners, listener]);
     if (listeners.length === 0) this.#open.services.pubsub.subscribe(topic);
+    return () => {
+      const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
+      if (others.length > 0) this.#topics.set(topic, others);
+      else if (this.#topics.delete(topic) && !this.#stop.signal.aborted) this.#open.services.pubsub.unsubscribe(topic);
+    };
   }
 
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
@@ -210,6 +221,9 @@ class Libp2pNetwork implements Network {
 
   #opened(connection: Connection): void {
     const access = this.#gate.of(connection.remotePeer);
+    const all = this.#open.getConnections(connection.remotePeer);
+    const surplus = access === 'member' ? all.slice(0, -maxMemberConnections) : all.slice(maxInviteConnections);
+    for (const each of surplus) each.abort(new Error('the peer has too many connections'));
     if (connection.direction === 'outbound') {
       this.#greet(connection).catch((error: unknown) => {
         this.#log.debug({ peer: connection.remotePeer.toString(), error }, 'not admitted there');
@@ -256,6 +270,7 @@ class Libp2pNetwork implements Network {
 
   #deliver(message: Message, from: StackId): void {
     if (this.#gate.of(from) !== 'member') return;
+    if (this.#stop.signal.aborted) return;
     for (const listener of this.#topics.get(message.topic) ?? []) listener(message.data, from);
   }
 
@@ -324,9 +339,11 @@ async function ask(
 async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
   let reason: unknown;
   let refused = false;
-  for (const address of addresses) {
+  for (const [at, address] of addresses.entries()) {
+    const isLast = at === addresses.length - 1;
+    const limit = isLast ? signal : AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]);
     try {
-      return await node.dial(parseAddress(address), { signal });
+      return await node.dial(parseAddress(address), { signal: limit });
     } catch (error) {
       if (signal.aborted) throw timedOut(signal);
       reason = error;
@@ -341,12 +358,16 @@ async function dialAny(node: Libp2p, addresses: readonly string[], signal: Abort
   );
 }
 
+/** Addresses come from other members: TCP only, so that none makes this stack open a local socket. */
+const tcpAddress = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/p2p\/[^/]+)?$/;
+
 function parseAddress(address: string): Multiaddr {
   try {
-    return multiaddr(address);
+    if (tcpAddress.test(address)) return multiaddr(address);
   } catch (cause) {
     throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
   }
+  throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't the multiaddr of a TCP port`);
 }
 
 /** Whether nobody was met at all; an upgrade that fails means that somebody was. */

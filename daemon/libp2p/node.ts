@@ -18,7 +18,12 @@ export type MemberNode = Libp2p<{ guard: object; ping: object; identify: Identif
 const maxConnections = 1_100;
 /** New connections a second from one host: a fleet of 30 may stand behind one address and join at once. */
 const inboundConnectionThreshold = 100;
-const maxIncomingPendingConnections = 100;
+/**
+ * Connections that haven't proven a key yet, and how long they may take: more than one host can open in that time, so that
+ * sockets that say nothing don't keep members out.
+ */
+const maxIncomingPendingConnections = 1_000;
+const inboundUpgradeTimeoutMs = 4_000;
 /** Notices a half-open connection within a minute, and keeps idle sockets from being closed at two. */
 const monitorIntervalMs = 30_000;
 /** The most that one gossip message carries. */
@@ -54,6 +59,7 @@ export async function makeMemberNode(options: NodeOptions): Promise<MemberNode> 
       maxConnections,
       inboundConnectionThreshold,
       maxIncomingPendingConnections,
+      inboundUpgradeTimeout: inboundUpgradeTimeoutMs,
       reconnectRetries: 0,
     },
     connectionMonitor: { pingInterval: monitorIntervalMs },

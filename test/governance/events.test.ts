@@ -103,3 +103,30 @@ test('a follower that is too slow is cut off instead of waited for', async () =>
   for (let index = 0; index < 5; index += 1) events.append(started(`c${index}`));
   await assert.rejects(follower.next(), (error) => error instanceof GovernanceError && error.code === 'events-gone');
 });
+
+test('a follower that waited a hundred times leaves nothing behind', async () => {
+  using database = openMemory();
+  const events = makeEvents(database, 10);
+  const controller = new AbortController();
+  const { signal } = controller;
+  let listeners = 0;
+  const counted = new Proxy(signal, {
+    get: (target, key) => {
+      const value = Reflect.get(target, key, target) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (key === 'addEventListener') listeners += 1;
+        if (key === 'removeEventListener') listeners -= 1;
+        return (value as (...all: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+  const follower = events.follow(0, { signal: counted });
+  for (let index = 0; index < 100; index += 1) {
+    const coming = follower.next();
+    events.append(started(`c${index}`));
+    await coming;
+  }
+  await follower.return(undefined);
+  assert.equal(listeners, 0);
+});

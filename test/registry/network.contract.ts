@@ -151,6 +151,28 @@ export function networkContract(name: string, world: OpenWorld): void {
     );
   });
 
+  test(`${name}: who ended its subscription hears nothing more, and the others go on`, async () => {
+    await using all = await pair();
+    const { first, second } = all;
+    const heard: string[] = [];
+    first.subscribe('news', () => {});
+    const end = second.subscribe('news', () => heard.push('ended'));
+    second.subscribe('news', () => heard.push('stays'));
+    end();
+    await first.connect(second.stack, second.addresses(), soon());
+    let sent = 0;
+    await eventually(
+      'heard',
+      () => {
+        sent += 1;
+        first.publish('news', text(`number ${sent}`));
+        return heard.length > 0;
+      },
+      { everyMs: 100 },
+    );
+    assert.ok(!heard.includes('ended'));
+  });
+
   test(`${name}: what is published reaches members that subscribed`, async () => {
     await using all = await pair();
     const { first, second } = all;

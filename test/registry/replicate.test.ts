@@ -35,7 +35,7 @@ test('a change after a quiet moment leaves at once, and those that follow leave 
   assert.deepEqual(typesOf(one.replica.committed(one.write(), 0)), ['publish']);
   assert.deepEqual(one.replica.committed(one.write(), 10), []);
   assert.deepEqual(one.replica.committed(one.write(), 20), []);
-  assert.equal(one.replica.wakeAt(), 100);
+  assert.equal(one.replica.wakeAt(20), 100);
   assert.deepEqual(one.replica.tick(99), []);
   assert.deepEqual(typesOf(one.replica.tick(100)), ['publish']);
   assert.deepEqual(typesOf(one.replica.committed(one.write(), 300)), ['publish']);
@@ -45,7 +45,7 @@ test('a round of anti-entropy asks at most three of those who are connected', ()
   using one = open('one');
   for (const word of ['a', 'b', 'c', 'd', 'e']) one.replica.connected(identityOf(word).stack);
   one.replica.disconnected(identityOf('a').stack);
-  const at = one.replica.wakeAt();
+  const at = one.replica.wakeAt(20);
   assert.ok(at >= 500 && at <= 1_500);
   const asked = one.replica.tick(at).flatMap((deed) => (deed.type === 'exchange' ? [deed.with] : []));
   assert.equal(new Set(asked).size, 3);

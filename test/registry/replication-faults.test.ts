@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { type Network, RegistryError } from '#registry';
+import { mayStand } from '#governance';
+import { type Kind, type Network, RegistryError } from '#registry';
 import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feed.ts';
 import { emptyRoot, put, rootOf, type Trie } from '../../registry/trie.ts';
 import { toBytes } from '../../registry/wire.ts';
@@ -12,6 +13,7 @@ import {
   Constellation,
   converge,
   identityOf,
+  join,
   lawKind,
   type Node,
   noteKind,
@@ -132,6 +134,16 @@ test('a record of an unknown kind, of a wrong shape or beyond its owner’s righ
     ],
   );
   assert.equal(one.registry.directory.get('law', 'tax'), undefined);
+});
+
+test('a viewer tells of itself and its CIs, and of nothing else', async () => {
+  const ci: Kind = { ...noteKind, name: 'ci' };
+  await using sky = new Constellation({ mayStand, kinds: [noteKind, ci] });
+  const [one, two] = [await sky.open('one'), await sky.open('two')];
+  await join(two, one, 'viewer');
+  two.registry.write([{ kind: 'ci', name: 'two', body: { text: 'here' } }]);
+  await eventually('it is seen', () => one.registry.directory.get('ci', 'two'));
+  assert.throws(() => write(two, 'n', 'x'), /a viewer may not publish a "note"/);
 });
 
 test('what governance says may not stand is hidden, and not written', async () => {
