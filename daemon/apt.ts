@@ -96,6 +96,8 @@ export function openAptPackageSource({
 }
 
 async function prepare(folder: string, architecture: string, signal: AbortSignal): Promise<Apt> {
+  // What a process that was killed had fetched and not taken.
+  await rm(path.join(folder, 'download'), { recursive: true, force: true });
   for (const name of ['state/lists/partial', 'cache/archives/partial', 'download', 'none']) {
     await mkdir(path.join(folder, name), { recursive: true, mode: 0o700 });
   }
@@ -313,9 +315,19 @@ async function downloadAll(apt: Apt, batch: readonly Wait[]): Promise<void> {
     left = still;
   }
   const cause = new Error(faults.join('\n').slice(0, 2000));
+  for (const { locked, settle } of left) settle.reject(faultOf(locked, faults, cause));
+}
+
+/** What apt's words mean: a full disk and a mirror that is away aren't mended by another lock. */
+function faultOf(locked: LockedPackage, faults: readonly string[], cause: unknown): ManifestError {
+  if (faults.some((fault) => /No space left on device|Disk quota exceeded/.test(fault)))
+    return new ManifestError(
+      'no-space',
+      `Cannot fetch "${locked.name}" ${locked.version}: the disk is full; free some space and retry`,
+      { cause, mayRetry: true },
+    );
   const noMirror = faults.some((fault) => /Could not (resolve|connect)|Temporary failure|timed out/i.test(fault));
-  for (const { locked, settle } of left)
-    settle.reject(noMirror ? unreachable(locked, cause) : unavailablePackage(locked, cause));
+  return noMirror ? unreachable(locked, cause) : unavailablePackage(locked, cause);
 }
 
 function unreachable(locked: LockedPackage, cause: unknown): ManifestError {

@@ -91,7 +91,10 @@ async function buildOne(
   const files: Extract<SourceEntry, { type: 'file' }>[] = [];
   for (const [index, { source }] of container.files.entries()) {
     files.push(
-      await readSourceFile(work.directory, source, { pointer: pointerOf(['containers', name, 'files', index]) }),
+      await readSourceFile(work.directory, source, {
+        pointer: pointerOf(['containers', name, 'files', index]),
+        signal: work.signal,
+      }),
     );
   }
   const buildKey = makeBuildKey(work.manifest, container, {
