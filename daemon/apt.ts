@@ -309,8 +309,11 @@ async function downloadAll(apt: Apt, batch: readonly Wait[]): Promise<void> {
     if (done.status !== 0) faults.push(`${done.out}\n${done.err}`);
     const still: Wait[] = left.filter((wait) => !here.includes(wait));
     for (const wait of here) {
-      if (await isFile(wait.file)) wait.settle.resolve(readOnce(wait.file));
-      else still.push(wait);
+      if (await isWhole(wait)) wait.settle.resolve(readOnce(wait.file));
+      else {
+        await rm(wait.file, { force: true });
+        still.push(wait);
+      }
     }
     left = still;
   }
@@ -338,10 +341,10 @@ function unreachable(locked: LockedPackage, cause: unknown): ManifestError {
   );
 }
 
-/** apt moves a file to its place only when it is whole. */
-async function isFile(file: string): Promise<boolean> {
+/** apt leaves what it got of a download that failed. */
+async function isWhole({ file, locked }: Wait): Promise<boolean> {
   return await stat(file).then(
-    (found) => found.isFile(),
+    (found) => found.isFile() && found.size === locked.size_bytes,
     () => false,
   );
 }
