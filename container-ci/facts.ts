@@ -4,6 +4,7 @@ import type { ContainerProcess, ContainerState, ContainerUsage, Engine, Listenin
 import { EngineError } from './error.ts';
 import { type Evidence, type Known, makeEvidenceBook } from './evidence.ts';
 import type { Health, HealthStatus } from './health.ts';
+import { plain, redactLines } from './redact.ts';
 import { nameServices, type ServiceClaim } from './services.ts';
 
 /** A start or a death of the container's main process; `at` in milliseconds since 1970. */
@@ -114,7 +115,7 @@ export async function readFacts(
     (lines: readonly LogLine[]) =>
       `log lines 1-${lines.length} of the newest ${lines.length} (at most ${logTail} are read)`,
     () => engine.logs(id, { ...limited, tail: logTail }),
-    (lines) => lines.slice(-20).map(showLine).join('\n'),
+    (lines) => redactLines(lines.map(showLine)).slice(-20).join('\n'),
   );
   signal.throwIfAborted();
   const services = state
@@ -201,5 +202,5 @@ function showUsage(usage: ContainerUsage): string {
 }
 
 export function showLine(line: LogLine): string {
-  return `${line.at?.toISOString() ?? '-'} ${line.stream} ${line.text}`;
+  return plain(`${line.at?.toISOString() ?? '-'} ${line.stream} ${line.text}`);
 }

@@ -1,6 +1,7 @@
 // What the facts mean: faults with their evidence and their mend, causes before what they cause. About a healthy container it says nothing.
 import { expectedPorts, type Facts, type LifeEvent } from './facts.ts';
 import { findSigns } from './log-signs.ts';
+import { plain, redact } from './redact.ts';
 
 export type FindingCode =
   | 'engine-unreachable'
@@ -64,7 +65,14 @@ export function findFaults(facts: Facts): Finding[] {
     evidence: readonly (string | undefined)[],
     mend: string,
   ): void => {
-    found.push({ code, severity, confidence, summary, evidence: evidence.filter((id) => id !== undefined), mend });
+    found.push({
+      code,
+      severity,
+      confidence,
+      summary: plain(redact(summary)),
+      evidence: evidence.filter((id) => id !== undefined),
+      mend,
+    });
   };
   if (!facts.state) {
     const failed = facts.evidence.filter((one) => one.failed !== undefined).slice(0, 1);

@@ -55,13 +55,16 @@ export function stateOf(found: Docker.ContainerInspectInfo): ContainerState {
   };
 }
 
+/** A command line can have 2 MB; what tells a service stands at its beginning. */
+const maxCommandLineCharacters = 4096;
+
 /** Rows of `ps -eo pid,ppid,comm,args`; the last column may hold blanks. */
 export function processesOf(found: { readonly Processes?: readonly (readonly string[])[] | null }): ContainerProcess[] {
   return (found.Processes ?? []).map((row) => ({
     pid: Number(row[0]),
     parentPid: Number(row[1]),
     executable: row[2] ?? '',
-    commandLine: row.slice(3).join(' '),
+    commandLine: row.slice(3).join(' ').slice(0, maxCommandLineCharacters),
   }));
 }
 
