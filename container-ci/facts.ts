@@ -12,6 +12,8 @@ export interface LifeEvent {
   readonly at: number;
   readonly type: 'start' | 'die' | 'oom';
   readonly exitCode?: number;
+  /** Of a death: somebody asked the engine to end it. */
+  readonly asked?: boolean;
 }
 
 /** A container that this one's manifest says it needs. */
@@ -174,7 +176,7 @@ function showHealth(health: Health): string {
 
 function showLife(event: LifeEvent): string {
   const code = event.exitCode === undefined ? '' : ` with exit code ${event.exitCode}`;
-  return `${new Date(event.at).toISOString()} ${event.type}${code}`;
+  return `${new Date(event.at).toISOString()} ${event.type}${code}${event.asked ? ', after somebody asked the engine to end it' : ''}`;
 }
 
 function showIntent(intent: ManifestContainer): string {

@@ -105,7 +105,9 @@ const crash: Renderer = (facts, say, findings) => {
   const last = deaths.at(-1);
   const state = facts.state?.value;
   const about = findings.filter(({ code }) =>
-    /^(out-of-memory|crash-loop|exited|restarting|start-failed|dependency|log-)/.test(code),
+    /^(out-of-memory|asked-to-stop|paused|never-started|crash-loop|exited|restarting|start-failed|dependency|log-)/.test(
+      code,
+    ),
   );
   const head = last
     ? say(

@@ -107,7 +107,7 @@ async function waitFor(
     if (now() - began > step.deadlineMs)
       throw new EngineError(
         'not-ready',
-        `Cannot wait for container "${step.name}" to be ${step.until}: it isn't after ${Math.round(step.deadlineMs / 1000)} s, and the last probe said "${health.lastAnswer?.said ?? 'nothing'}"`,
+        `Cannot wait for container "${step.name}" to be ${step.until}: it isn't after ${Math.round(step.deadlineMs / 1000)} s, it is ${state.status}, and the last probe said "${health.lastAnswer?.said ?? 'nothing'}"`,
       );
     const pause = step.until === 'healthy' ? intervalOf(step.check, true) : lookEveryMs;
     await sleep(pause, undefined, { signal });

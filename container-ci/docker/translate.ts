@@ -93,6 +93,7 @@ const eventTypes: Readonly<Record<string, EngineEvent['type']>> = {
   rename: 'rename',
   pause: 'pause',
   unpause: 'unpause',
+  kill: 'kill',
 };
 
 /** Undefined for events that nobody above needs. `health_status: …` has the state in its action. */
@@ -107,12 +108,13 @@ export function eventOf(line: string): EngineEvent | undefined {
   const action = raw.Action ?? '';
   const type = action.startsWith('health_status') ? 'health' : eventTypes[action];
   if (raw.Type !== 'container' || type === undefined || raw.Actor?.ID === undefined) return undefined;
-  const exitCode = raw.Actor.Attributes?.['exitCode'];
+  const { exitCode, signal } = raw.Actor.Attributes ?? {};
   return {
     type,
     containerId: raw.Actor.ID,
     at: new Date(raw.timeNano === undefined ? (raw.time ?? 0) * 1000 : raw.timeNano / 1e6),
     ...(type === 'die' && exitCode !== undefined ? { exitCode: Number(exitCode) } : {}),
+    ...(type === 'kill' && signal !== undefined ? { signal: Number(signal) } : {}),
   };
 }
 

@@ -109,6 +109,21 @@ test('changes tell of appearing, what readers care about, and going; a slow read
   assert.equal((await slow.next()).done, true);
 });
 
+test('a stop that somebody asked the engine for is told as one, and an end by itself is not', async () => {
+  const { engine, controls } = await makeEngine();
+  await using observer = await openObserver(parts(engine));
+  const id = await run(engine, spec('web'));
+  const end = async (how: () => unknown): Promise<string | undefined> => {
+    await eventually('it runs', () => observer.cis()[0]?.status === 'running');
+    await how();
+    await eventually('it is stopped', () => observer.cis()[0]?.status === 'exited');
+    return (await observer.ask('web-ci', 'what is wrong?', { signal })).findings[0]?.code;
+  };
+  assert.equal(await end(() => engine.stopContainer(id, { graceSeconds: 0, signal })), 'asked-to-stop');
+  await engine.startContainer(id, { signal });
+  assert.equal(await end(() => controls.die(id, { exitCode: 143 })), 'exited');
+});
+
 test('names follow label, then container, and a second claimant gets a part of its id', async () => {
   assert.equal(wantedName({ name: 'My_App.1', labels: {} }), 'my-app-1-ci');
   assert.equal(wantedName({ name: 'shop-api', labels: labelled('api', '') }), 'api-ci');
