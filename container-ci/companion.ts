@@ -4,7 +4,7 @@ import type { ManifestContainer } from '#manifests';
 import type { ContainerState, Engine, EngineEvent } from './engine.ts';
 import { expectedPorts, type LifeEvent } from './facts.ts';
 import { afterProbe, afterState, type Health, makeHealth } from './health.ts';
-import { readLabels } from './labels.ts';
+import { identityOf } from './labels.ts';
 import { intervalOf, patienceOf, probe } from './probe.ts';
 import { nameServices, type ServiceClaim } from './services.ts';
 
@@ -112,7 +112,7 @@ export class Companion {
   }
 
   view(): CiView {
-    const identity = readLabels(this.#state.labels);
+    const identity = identityOf(this.#state);
     return {
       ci: this.ci,
       containerId: this.#state.id,

@@ -22,6 +22,8 @@ export type { Intent } from './intent.ts';
 export {
   asideName,
   type ContainerIdentity,
+  engineName,
+  identityOf,
   isAside,
   makeLabels,
   makeNetworkLabels,

@@ -1,6 +1,7 @@
 // The Docker engine behind the seam (Podman's Docker-compatible socket too): each verb is one call of its HTTP API.
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { ContainerSpec, Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
 import { EngineError } from '../error.ts';
@@ -21,6 +22,8 @@ const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': 
 /** Pulls and stops take longer than a look. */
 const pullTimeoutMs = 15 * 60_000;
 const removeTimeoutMs = 120_000;
+/** Between two looks at whether somebody else's removal is done. */
+const removingPauseMs = 100;
 
 /**
  * Opens the engine that listens on the unix socket `endpoint`. Nothing is sent before the first call, whose error is
@@ -206,9 +209,14 @@ function makeEngine(call: Caller, now: () => number): Engine {
         signal: until(signal),
         code: 'pull-failed',
       });
-      for await (const line of readLines(stream)) {
-        const said = JSON.parse(line) as { error?: string };
-        if (said.error !== undefined) throw new EngineError('pull-failed', `Cannot ${doing}: ${said.error}`);
+      try {
+        for await (const line of readLines(stream)) {
+          const said = JSON.parse(line) as { error?: string };
+          if (said.error !== undefined) throw new EngineError('pull-failed', `Cannot ${doing}: ${said.error}`);
+        }
+      } catch (error) {
+        // The engine may go in the middle of it.
+        throw call.explain(error, doing, signal);
       }
       if (!(await hasImage(reference, { signal })))
         throw new EngineError(
@@ -284,14 +292,22 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
 
     async removeContainer(container, { signal }) {
-      await call.json(`remove container "${container}"`, {
-        method: 'DELETE',
-        path: pathOf(container),
-        query: { force: true, v: true },
-        absent: undefined,
-        timeoutMs: removeTimeoutMs,
-        signal: until(signal),
-      });
+      try {
+        await call.json(`remove container "${container}"`, {
+          method: 'DELETE',
+          path: pathOf(container),
+          query: { force: true, v: true },
+          absent: undefined,
+          timeoutMs: removeTimeoutMs,
+          signal: until(signal),
+        });
+      } catch (error) {
+        // Somebody else removes it at this moment: what was asked for comes about, and is waited for.
+        if (!(error instanceof EngineError) || !/removal of container .* is already in progress/.test(error.message))
+          throw error;
+        const limit = AbortSignal.any([until(signal), AbortSignal.timeout(removeTimeoutMs)]);
+        while (await inspectRaw(container, limit)) await sleep(removingPauseMs, undefined, { signal: limit });
+      }
     },
 
     async claim(stack, { signal }) {

@@ -118,7 +118,9 @@ export function eventOf(line: string): EngineEvent | undefined {
   };
 }
 
-const unreachable = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ENOTSOCK', 'EACCES', 'ETIMEDOUT']);
+const unreachable = new Set(
+  'ECONNREFUSED ENOENT ECONNRESET EPIPE ENOTSOCK EACCES ETIMEDOUT ERR_STREAM_PREMATURE_CLOSE'.split(' '),
+);
 
 /** `doing` completes "Cannot …"; an error that is ours already is handed on. */
 export function errorOf(error: unknown, doing: string, endpoint: string): EngineError {
