@@ -4,7 +4,7 @@ import type { ManifestContainer } from '#manifests';
 import type { ContainerState, Engine, EngineEvent } from './engine.ts';
 import { expectedPorts, type LifeEvent } from './facts.ts';
 import { afterProbe, afterState, type Health, makeHealth } from './health.ts';
-import { readLabels } from './labels.ts';
+import { identityOf } from './labels.ts';
 import { intervalOf, patienceOf, probe } from './probe.ts';
 import { nameServices, type ServiceClaim } from './services.ts';
 
@@ -61,6 +61,11 @@ const jitter = 0.25;
 /** A container that just started is looked at again this soon: its service may need a moment to listen. */
 const firstLookMs = 1000;
 
+/** SIGINT, SIGQUIT, SIGKILL and SIGTERM: what a stop or a kill sends to end a process; others ask it to do something. */
+const endingSignals: ReadonlySet<number> = new Set([2, 3, 9, 15]);
+/** A death this long after the signal was asked for; an engine that loses patience sends another. */
+const askedWindowMs = 10 * 60_000;
+
 export class Companion {
   readonly ci: string;
   readonly #around: Surroundings;
@@ -75,6 +80,7 @@ export class Companion {
   #observed: readonly number[] = [];
   #wake = new AbortController();
   #nextLook = 0;
+  #askedAt: number | undefined;
 
   constructor(ci: string, state: ContainerState, around: Surroundings) {
     this.ci = ci;
@@ -106,7 +112,7 @@ export class Companion {
   }
 
   view(): CiView {
-    const identity = readLabels(this.#state.labels);
+    const identity = identityOf(this.#state);
     return {
       ci: this.ci,
       containerId: this.#state.id,
@@ -127,8 +133,17 @@ export class Companion {
   hear(event: EngineEvent): void {
     const at = event.at.getTime();
     if (event.type === 'start' || event.type === 'oom') this.#remember({ at, type: event.type });
-    if (event.type === 'die')
-      this.#remember({ at, type: 'die', ...(event.exitCode === undefined ? {} : { exitCode: event.exitCode }) });
+    if (event.type === 'kill' && endingSignals.has(event.signal ?? 0)) this.#askedAt = at;
+    if (event.type === 'die') {
+      const asked = this.#askedAt !== undefined && at - this.#askedAt <= askedWindowMs;
+      this.#askedAt = undefined;
+      this.#remember({
+        at,
+        type: 'die',
+        ...(event.exitCode === undefined ? {} : { exitCode: event.exitCode }),
+        ...(asked ? { asked } : {}),
+      });
+    }
   }
 
   /** The state as the engine tells it now. */

@@ -1,9 +1,9 @@
 // Why a container that nobody watches yet doesn't come up: findings and last log lines, from one look.
 import type { Engine } from './engine.ts';
-import { redact } from './evidence.ts';
 import { readFacts, showLine } from './facts.ts';
 import { type Finding, findFaults } from './findings.ts';
 import { makeHealth } from './health.ts';
+import { redactLines } from './redact.ts';
 
 export interface Diagnosis {
   readonly findings: readonly Finding[];
@@ -31,6 +31,6 @@ export async function diagnose(
     dependencies: [],
   };
   const facts = await readFacts(engine, subject, { now, signal });
-  const lines = (facts.logs?.value ?? []).slice(-maxLines).map((line) => redact(showLine(line)));
+  const lines = redactLines((facts.logs?.value ?? []).map(showLine)).slice(-maxLines);
   return { findings: findFaults(facts), lines };
 }

@@ -42,10 +42,12 @@ export interface ContainerState {
 }
 
 export type EngineEvent = {
-  readonly type: 'create' | 'start' | 'die' | 'oom' | 'destroy' | 'rename' | 'pause' | 'unpause' | 'health';
+  readonly type: 'create' | 'start' | 'die' | 'oom' | 'destroy' | 'rename' | 'pause' | 'unpause' | 'health' | 'kill';
   readonly containerId: string;
   readonly at: Date;
   readonly exitCode?: number;
+  /** Of `kill`: the number of the signal that somebody asked the engine to send. */
+  readonly signal?: number;
 };
 
 export interface ContainerProcess {

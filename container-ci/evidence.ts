@@ -1,5 +1,6 @@
 // What was read for one answer: numbered, bounded, without secrets; what couldn't be read stands there with its reason.
 import { messageOf } from './error.ts';
+import { plain, redact } from './redact.ts';
 
 export interface Evidence {
   /** `e1`, `e2`, …: what a sentence cites. */
@@ -23,6 +24,8 @@ export interface Known<T> {
 
 /** An excerpt is for a person to check a sentence by; the whole log is elsewhere. */
 const maxExcerptCharacters = 2000;
+/** What is searched for secrets: some may be much longer than what hides them. */
+const maxSearchedCharacters = 8 * maxExcerptCharacters;
 
 export interface EvidenceBook {
   note<T>(what: string, source: string, value: T, excerpt: string): Known<T>;
@@ -40,14 +43,15 @@ export function makeEvidenceBook(now: () => number): EvidenceBook {
   const items: Evidence[] = [];
   const add = (what: string, source: string, excerpt: string, failed?: string): string => {
     const id = `e${items.length + 1}`;
-    const clean = redact(excerpt);
+    // Cut before it is searched: a list of processes or a log may be of any length.
+    const clean = plain(redact(excerpt.slice(0, maxSearchedCharacters)));
     items.push({
       id,
       what,
       source,
       readAt: new Date(now()).toISOString(),
       excerpt: clean.length > maxExcerptCharacters ? `${clean.slice(0, maxExcerptCharacters - 1)}…` : clean,
-      ...(failed === undefined ? {} : { failed: redact(failed) }),
+      ...(failed === undefined ? {} : { failed: plain(redact(failed.slice(0, maxExcerptCharacters))) }),
     });
     return id;
   };
@@ -64,28 +68,4 @@ export function makeEvidenceBook(now: () => number): EvidenceBook {
     },
     all: () => items,
   };
-}
-
-const secretName =
-  '[\\w.-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|private[_-]?key|credential|authorization|cookie)[\\w.-]*';
-const secrets: readonly [RegExp, string][] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[redacted]'],
-  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@/]+@/gi, '$1:[redacted]@'],
-  [/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, '$1 [redacted]'],
-  [
-    new RegExp(
-      `(["']?${secretName}["']?\\s*[=:]\\s*)("[^"]*"|'[^']*'|(?!\\[redacted\\]|bearer\\b|basic\\b)[^\\s,;&]+)`,
-      'gi',
-    ),
-    '$1[redacted]',
-  ],
-  [new RegExp(`(--?${secretName}\\s+)(?!-)(\\S+)`, 'gi'), '$1[redacted]'],
-  [/\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, '[redacted]'],
-  [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, '[redacted]'],
-  [/\bgh[pousr]_[A-Za-z0-9]{20,}\b/g, '[redacted]'],
-];
-
-/** The text without what looks like a secret: passwords, tokens, keys, credentials in addresses. */
-export function redact(text: string): string {
-  return secrets.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
 }

@@ -4,6 +4,7 @@ import type { ContainerProcess, ContainerState, ContainerUsage, Engine, Listenin
 import { EngineError } from './error.ts';
 import { type Evidence, type Known, makeEvidenceBook } from './evidence.ts';
 import type { Health, HealthStatus } from './health.ts';
+import { plain, redactLines } from './redact.ts';
 import { nameServices, type ServiceClaim } from './services.ts';
 
 /** A start or a death of the container's main process; `at` in milliseconds since 1970. */
@@ -11,6 +12,8 @@ export interface LifeEvent {
   readonly at: number;
   readonly type: 'start' | 'die' | 'oom';
   readonly exitCode?: number;
+  /** Of a death: somebody asked the engine to end it. */
+  readonly asked?: boolean;
 }
 
 /** A container that this one's manifest says it needs. */
@@ -114,7 +117,7 @@ export async function readFacts(
     (lines: readonly LogLine[]) =>
       `log lines 1-${lines.length} of the newest ${lines.length} (at most ${logTail} are read)`,
     () => engine.logs(id, { ...limited, tail: logTail }),
-    (lines) => lines.slice(-20).map(showLine).join('\n'),
+    (lines) => redactLines(lines.map(showLine)).slice(-20).join('\n'),
   );
   signal.throwIfAborted();
   const services = state
@@ -173,7 +176,7 @@ function showHealth(health: Health): string {
 
 function showLife(event: LifeEvent): string {
   const code = event.exitCode === undefined ? '' : ` with exit code ${event.exitCode}`;
-  return `${new Date(event.at).toISOString()} ${event.type}${code}`;
+  return `${new Date(event.at).toISOString()} ${event.type}${code}${event.asked ? ', after somebody asked the engine to end it' : ''}`;
 }
 
 function showIntent(intent: ManifestContainer): string {
@@ -201,5 +204,5 @@ function showUsage(usage: ContainerUsage): string {
 }
 
 export function showLine(line: LogLine): string {
-  return `${line.at?.toISOString() ?? '-'} ${line.stream} ${line.text}`;
+  return plain(`${line.at?.toISOString() ?? '-'} ${line.stream} ${line.text}`);
 }

@@ -1,6 +1,8 @@
 // What the facts mean: faults with their evidence and their mend, causes before what they cause. About a healthy container it says nothing.
 import { expectedPorts, type Facts, type LifeEvent } from './facts.ts';
+import { readLabels } from './labels.ts';
 import { findSigns } from './log-signs.ts';
+import { plain, redact } from './redact.ts';
 
 export type FindingCode =
   | 'engine-unreachable'
@@ -9,6 +11,9 @@ export type FindingCode =
   | 'dependency-stopped'
   | 'dependency-unhealthy'
   | 'start-failed'
+  | 'asked-to-stop'
+  | 'paused'
+  | 'never-started'
   | 'crash-loop'
   | 'exited'
   | 'restarting'
@@ -37,7 +42,10 @@ const shortLifeMs = 10_000;
 const order: readonly string[] = [
   'engine-unreachable',
   'out-of-memory',
+  'asked-to-stop',
+  'paused',
   'start-failed',
+  'never-started',
   'dependency-absent',
   'dependency-stopped',
   'dependency-unhealthy',
@@ -64,7 +72,14 @@ export function findFaults(facts: Facts): Finding[] {
     evidence: readonly (string | undefined)[],
     mend: string,
   ): void => {
-    found.push({ code, severity, confidence, summary, evidence: evidence.filter((id) => id !== undefined), mend });
+    found.push({
+      code,
+      severity,
+      confidence,
+      summary: plain(redact(summary)),
+      evidence: evidence.filter((id) => id !== undefined),
+      mend,
+    });
   };
   if (!facts.state) {
     const failed = facts.evidence.filter((one) => one.failed !== undefined).slice(0, 1);
@@ -88,6 +103,22 @@ export function findFaults(facts: Facts): Finding[] {
       [facts.state?.evidence, facts.history.evidence],
       'raise "resources.memory_mib" in the manifest, or find what holds the memory',
     );
+
+  if (state?.status === 'paused')
+    add(
+      'paused',
+      'warning',
+      0.99,
+      'somebody paused it: its processes are frozen, and it answers nobody',
+      [facts.state?.evidence],
+      `let it go on: docker unpause ${state.name}`,
+    );
+
+  const asked = askedToStop(facts);
+  if (asked) {
+    add('asked-to-stop', 'warning', asked.confidence, asked.summary, asked.evidence, startAgain(facts));
+    return found.sort((a, b) => rankOf(a.code) - rankOf(b.code));
+  }
 
   for (const { value, evidence } of facts.dependencies) {
     const start = `run the project of "${value.container}", and ask "${value.ci}" what is wrong with it`;
@@ -120,14 +151,17 @@ export function findFaults(facts: Facts): Finding[] {
       );
   }
 
-  if (state?.error !== undefined)
+  if (state?.error !== undefined) {
+    const { summary, mend } = explainStart(state.error);
+    add('start-failed', 'critical', 0.95, summary, [facts.state?.evidence], mend);
+  } else if (state?.status === 'created')
     add(
-      'start-failed',
-      'critical',
-      0.95,
-      `the engine could not start it: ${state.error}`,
+      'never-started',
+      'warning',
+      0.9,
+      'it was created and never started',
       [facts.state?.evidence],
-      'mend what the engine names, in the manifest',
+      startAgain(facts),
     );
 
   if (isLooping) {
@@ -200,6 +234,70 @@ export function findFaults(facts: Facts): Finding[] {
   return found.sort((a, b) => rankOf(a.code) - rankOf(b.code));
 }
 
+/**
+ * A stop on request: its events tell, or its restart policy does, under which an engine leaves a container that ended only
+ * where it was asked to end it.
+ */
+function askedToStop(
+  facts: Facts,
+): { readonly summary: string; readonly confidence: number; readonly evidence: (string | undefined)[] } | undefined {
+  const state = facts.state?.value;
+  if (state?.status !== 'exited' || state.error !== undefined || state.oomKilled) return undefined;
+  const death = facts.history.value.findLast(({ type }) => type === 'die');
+  const how = explainExit(state.exitCode);
+  if (death?.asked)
+    return {
+      summary: `it was asked to stop: somebody had the engine end it, and it did at ${new Date(death.at).toISOString()}, ${how}`,
+      confidence: 0.99,
+      evidence: [facts.history.evidence, facts.state?.evidence],
+    };
+  const policy = facts.intent?.value.restart;
+  const isClean = state.exitCode === 0 || state.exitCode === 143 || state.exitCode === 137;
+  if (!isClean || (policy !== 'unless-stopped' && policy !== 'always')) return undefined;
+  return {
+    summary: `it was asked to stop, it seems: it ended ${how}, and under its restart policy "${policy}" the engine would have started it again otherwise`,
+    confidence: 0.8,
+    evidence: [facts.state?.evidence, facts.intent?.evidence],
+  };
+}
+
+function startAgain(facts: Facts): string {
+  const project = facts.state && readLabels(facts.state.value.labels)?.project;
+  return project
+    ? `if it is meant to run, run its project "${project}" again: hermesh run MANIFEST`
+    : `if it is meant to run, start it: docker start ${facts.state?.value.name ?? facts.ci}`;
+}
+
+/** What an engine's words at a failed start mean; they name the runtime's own steps first and the cause last. */
+function explainStart(error: string): { readonly summary: string; readonly mend: string } {
+  const command = /exec: "((?:[^"\\]|\\.)*)"/.exec(error)?.[1];
+  const what = command === undefined ? 'its command' : `its command "${command}"`;
+  const said = `; the engine says: ${error}`;
+  if (/port is already allocated|address already in use/.test(error)) {
+    const port = /:(\d{1,5})(?: failed)?: (?:port is|bind: address)/.exec(error)?.[1];
+    return {
+      summary: `the port of the host${port === undefined ? '' : ` ${port}`} that it publishes is taken by another program${said}`,
+      mend: 'end what listens there, or give another "host_port" in "publish" (0 takes a free one)',
+    };
+  }
+  if (/executable file not found|no such file or directory/.test(error))
+    return {
+      summary: `${what} is not in its image${said}`,
+      mend: 'correct "entrypoint" or "command", or add the missing file (or the interpreter in its first line) to the manifest',
+    };
+  if (/permission denied/.test(error))
+    return {
+      summary: `${what} can't be executed: permission denied${said}`,
+      mend: 'give the file the mode 0755 in the manifest, or another "user"',
+    };
+  if (/exec format error/.test(error))
+    return {
+      summary: `${what} is for another processor, or a script without its "#!" line${said}`,
+      mend: 'build it for the platform of this host, or name its interpreter',
+    };
+  return { summary: `the engine could not start it: ${error}`, mend: 'mend what the engine names, in the manifest' };
+}
+
 /** What an exit code tells, in a half sentence. */
 export function explainExit(code: number | undefined): string {
   if (code === undefined) return 'and its exit code is unknown';
@@ -219,24 +317,25 @@ const exitMeanings: Readonly<Record<number, string>> = {
 };
 
 function exitMend(code: number | undefined): string {
-  if (code === 0) return 'start it again if it is meant to stay, or give it "restart": "no" and a command that ends';
+  if (code === 0)
+    return 'give it a command that stays in the foreground if it is meant to run on; else nothing has to be done';
   if (code === 126) return 'give its command the mode 0755 and an interpreter that is in the image';
   if (code === 127) return 'correct "entrypoint" or "command", or add the missing file to the manifest';
   if (code === 137) return 'see who killed it: the engine after a grace period, a person, or the kernel for memory';
   if (code === 143) return 'start it again if it is meant to run';
-  return 'read the last lines of its log';
+  return 'read the last lines of its log: ask "show the last log lines"';
 }
 
 export function hasCrashLoop(history: readonly LifeEvent[], now: number): boolean {
   const deaths = history.filter(({ type, at }) => type === 'die' && now - at <= loopWindowMs);
-  const unasked = deaths.filter(({ exitCode }) => exitCode !== 143);
+  const unasked = deaths.filter(({ exitCode, asked }) => exitCode !== 143 && !asked);
   if (unasked.length >= loopDeaths) return true;
   let short = 0;
   let startedAt: number | undefined;
   for (const event of history) {
     if (event.type === 'start') startedAt = event.at;
     if (event.type !== 'die' || startedAt === undefined) continue;
-    short = event.at - startedAt < shortLifeMs && event.exitCode !== 143 ? short + 1 : 0;
+    short = event.at - startedAt < shortLifeMs && event.exitCode !== 143 && !event.asked ? short + 1 : 0;
     startedAt = undefined;
   }
   return short >= loopDeaths && now - (history.at(-1)?.at ?? 0) <= loopWindowMs;

@@ -14,7 +14,7 @@ export type {
   LogLine,
 } from './engine.ts';
 export { EngineError, type EngineErrorCode, messageOf } from './error.ts';
-export { type Evidence, redact } from './evidence.ts';
+export type { Evidence } from './evidence.ts';
 export { expectedPorts } from './facts.ts';
 export type { Finding, FindingCode } from './findings.ts';
 export type { HealthStatus } from './health.ts';
@@ -22,6 +22,8 @@ export type { Intent } from './intent.ts';
 export {
   asideName,
   type ContainerIdentity,
+  engineName,
+  identityOf,
   isAside,
   makeLabels,
   makeNetworkLabels,
@@ -31,4 +33,5 @@ export {
 export { type MemoryControls, type MemoryImage, makeMemoryEngine } from './memory-engine.ts';
 export type { Answer } from './mind.ts';
 export { type CiChange, type EngineState, type Observer, type ObserverParts, openObserver } from './observe.ts';
+export { plain, redact } from './redact.ts';
 export { carryOutStep, type RunStep, type StepParts } from './run.ts';

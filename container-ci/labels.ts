@@ -38,6 +38,26 @@ export function readLabels(labels: Readonly<Record<string, string>>): ContainerI
   ) as unknown as ContainerIdentity;
 }
 
+/** The name that the engine has for a container of a project. */
+export function engineName(project: string, container: string): string {
+  return `${project}-${container}`;
+}
+
+/**
+ * Who a container is where its name says the same as its labels, or that a run put it aside; undefined else. Labels are
+ * copied along with what people copy (a `docker run` pasted from an inspection, a renamed keepsake), names are unique.
+ */
+export function identityOf(one: {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}): ContainerIdentity | undefined {
+  const identity = readLabels(one.labels);
+  if (identity === undefined) return undefined;
+  const isNamed = one.name === engineName(identity.project, identity.container) || one.name === asideName(one.id);
+  return isNamed ? identity : undefined;
+}
+
 /** The labels of a network of a project. */
 export function makeNetworkLabels(stack: string, project: string): Record<string, string> {
   return { [keys.stack]: stack, [keys.project]: project };

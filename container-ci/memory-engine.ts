@@ -78,9 +78,8 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
     if (found) return found;
     throw new EngineError('no-such-container', `Cannot ${doing} "${container}": there is no such container`);
   };
-  const tell = (type: EngineEvent['type'], one: Held, exitCode?: number): void => {
-    const at = new Date(now());
-    bus.emit('event', { type, containerId: one.state.id, at, ...(exitCode === undefined ? {} : { exitCode }) });
+  const tell = (type: EngineEvent['type'], one: Held, more: Pick<EngineEvent, 'exitCode' | 'signal'> = {}): void => {
+    bus.emit('event', { type, containerId: one.state.id, at: new Date(now()), ...more });
   };
   const say = (one: Held, text: string, stream: LogLine['stream']): void => {
     const line: LogLine = { at: new Date(now()), stream, text };
@@ -112,7 +111,7 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
     one.state = { ...one.state, status: 'exited', pid: undefined, exitCode, oomKilled, finishedAt: new Date(now()) };
     one.processes = [];
     one.sockets = [];
-    tell('die', one, exitCode);
+    tell('die', one, { exitCode });
     const { restart } = one.spec;
     if (one.stopped || restart === 'no' || (restart === 'on-failure' && exitCode === 0)) return;
     one.state = { ...one.state, restartCount: one.state.restartCount + 1 };
@@ -248,6 +247,7 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
       const one = find(container);
       if (!one) return;
       one.stopped = true;
+      if (one.state.status === 'running') tell('kill', one, { signal: 15 });
       end(one, 143, false);
     },
     async removeContainer(container, { signal }) {
@@ -255,6 +255,7 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
       const one = find(container);
       if (!one) return;
       one.stopped = true;
+      if (one.state.status === 'running') tell('kill', one, { signal: 9 });
       end(one, 137, false);
       held.delete(one.state.id);
       tell('destroy', one);

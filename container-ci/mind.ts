@@ -1,11 +1,11 @@
 // The deterministic mind of a CI: an intent and the facts become an answer in which every sentence cites its evidence.
 import type { LogLine } from './engine.ts';
 import type { Evidence } from './evidence.ts';
-import { redact } from './evidence.ts';
 import { expectedPorts, type Facts, logTail, showLine } from './facts.ts';
 import { explainExit, type Finding, findFaults } from './findings.ts';
 import { type Intent, intents, understand } from './intent.ts';
 import { isErrorLine } from './log-signs.ts';
+import { plain, redact, redactLines } from './redact.ts';
 
 export interface Answer {
   readonly ci: string;
@@ -65,7 +65,8 @@ export function render(intent: Intent, facts: Facts): Said {
 
 function write({ text, cites, quotes = [] }: Sentence): string {
   const ids = [...new Set(cites.filter((id) => id !== undefined))];
-  const cited = `${text.charAt(0).toUpperCase()}${text.slice(1)}${ids.length === 0 ? '' : ` ${ids.map((id) => `[${id}]`).join('')}`}`;
+  const said = plain(redact(text));
+  const cited = `${said.charAt(0).toUpperCase()}${said.slice(1)}${ids.length === 0 ? '' : ` ${ids.map((id) => `[${id}]`).join('')}`}`;
   return quotes.length === 0 ? `${cited}.` : `${cited}:\n${quotes.map((line) => `| ${line}`).join('\n')}\n`;
 }
 
@@ -104,7 +105,9 @@ const crash: Renderer = (facts, say, findings) => {
   const last = deaths.at(-1);
   const state = facts.state?.value;
   const about = findings.filter(({ code }) =>
-    /^(out-of-memory|crash-loop|exited|restarting|start-failed|dependency|log-)/.test(code),
+    /^(out-of-memory|asked-to-stop|paused|never-started|crash-loop|exited|restarting|start-failed|dependency|log-)/.test(
+      code,
+    ),
   );
   const head = last
     ? say(
@@ -149,7 +152,7 @@ const services: Renderer = (facts, say) => {
   if (facts.services.length === 0) return [say('Nothing that is seen names a service', ...facts.servicesFrom)];
   return facts.services.slice(0, 5).map((claim) => {
     const where = claim.ports.length > 0 ? ` on port ${claim.ports.join(', ')}` : '';
-    const why = claim.evidence.map(({ what }) => redact(what)).join('; ');
+    const why = claim.evidence.map(({ what }) => what).join('; ');
     return say(`it runs ${claim.name}${where} (confidence ${claim.confidence}), since ${why}`, ...facts.servicesFrom);
   });
 };
@@ -260,13 +263,13 @@ const renderers: Readonly<Record<Intent, Renderer>> = {
 
 function healthSentence(facts: Facts, say: Say): Sentence {
   const { status: now, since, failures, lastAnswer } = facts.health.value;
-  const last = lastAnswer ? `, and the last probe said "${redact(lastAnswer.said)}"` : '';
+  const last = lastAnswer ? `, and the last probe said "${lastAnswer.said}"` : '';
   const count = failures > 0 ? ` with ${failures} failures in a row` : '';
   return say(`It has been ${now} for ${duration(facts.now - since)}${count}${last}`, facts.health.evidence);
 }
 
 function quote(sentence: Sentence, lines: readonly LogLine[]): Sentence {
-  return { ...sentence, quotes: lines.map((line) => redact(showLine(line))) };
+  return { ...sentence, quotes: redactLines(lines.map(showLine)) };
 }
 
 function failedId(facts: Facts, what: string): string | undefined {

@@ -1,15 +1,16 @@
 // How a CI is named after its container.
-import { readLabels } from './labels.ts';
+import { identityOf } from './labels.ts';
 
 /** A DNS label, so that the name can stand in addresses. */
 const maxNameLength = 63;
 
 /** What its label says, else `<container>-ci` after the engine's name of the container; lower case, digits and "-". */
 export function wantedName(container: {
+  readonly id: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }): string {
-  const identity = readLabels(container.labels);
+  const identity = identityOf(container);
   const name = identity?.ci || `${identity?.container || container.name}-ci`;
   const clean = name
     .toLowerCase()

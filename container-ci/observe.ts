@@ -6,7 +6,7 @@ import type { ContainerState, Engine, EngineEvent } from './engine.ts';
 import { EngineError, messageOf } from './error.ts';
 import { readFacts } from './facts.ts';
 import type { HealthStatus } from './health.ts';
-import { isAside, readLabels } from './labels.ts';
+import { identityOf, isAside } from './labels.ts';
 import { type Answer, answer } from './mind.ts';
 import { freeName, wantedName } from './names.ts';
 import { makeNews } from './news.ts';
@@ -152,9 +152,9 @@ class EngineObserver implements Observer {
 
   /** By project and name in the manifest first: two projects may have containers of one name. */
   #dependencyHealth(of: Companion, container: string, ci: string): HealthStatus | undefined {
-    const project = readLabels(of.state.labels)?.project;
+    const project = identityOf(of.state)?.project;
     const sibling = [...this.#companions.values()].find(({ state }) => {
-      const identity = readLabels(state.labels);
+      const identity = identityOf(state);
       return project !== undefined && identity?.project === project && identity.container === container;
     });
     return (sibling ?? this.#find(ci))?.health.status;
@@ -217,7 +217,8 @@ class EngineObserver implements Observer {
   }
 
   async #look(id: string, signal: AbortSignal): Promise<void> {
-    const state = await this.#parts.engine.inspect(id, { signal });
+    const state = await this.#inspect(id, signal);
+    if (state === 'unreadable') return;
     if (state === undefined || isAside(state.name)) {
       await this.#forget(id);
       return;
@@ -225,6 +226,17 @@ class EngineObserver implements Observer {
     const known = this.#companions.get(id);
     if (known) known.see(state);
     else this.#begin(state);
+  }
+
+  /** One container that the engine can't tell about takes nothing from the others: it is looked at again at its next event. */
+  async #inspect(id: string, signal: AbortSignal): Promise<ContainerState | 'unreadable' | undefined> {
+    try {
+      return await this.#parts.engine.inspect(id, { signal });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof EngineError) || error.code === 'engine-unreachable') throw error;
+      this.#parts.log.warn({ container: id, error: error.message }, 'a container could not be read');
+      return 'unreadable';
+    }
   }
 
   #begin(state: ContainerState): void {

@@ -5,6 +5,7 @@ import type { ManifestContainer } from '#manifests';
 import type { ContainerState, Engine } from './engine.ts';
 import { messageOf } from './error.ts';
 import { defaultPatience, type Patience, type ProbeAnswer } from './health.ts';
+import { plain, redact } from './redact.ts';
 
 export type HealthCheck = NonNullable<ManifestContainer['health']>;
 
@@ -39,7 +40,11 @@ export async function probe(
   { check, ports }: { readonly check: HealthCheck | undefined; readonly ports: readonly number[] },
   { now, signal }: { readonly now: () => number; readonly signal: AbortSignal },
 ): Promise<ProbeAnswer> {
-  const answer = (ok: boolean, said: string): ProbeAnswer => ({ at: now(), ok, said });
+  const answer = (ok: boolean, said: string): ProbeAnswer => ({
+    at: now(),
+    ok,
+    said: plain(redact(said)),
+  });
   try {
     if (check === undefined) {
       if (ports.length === 0) return answer(true, 'its main process runs');

@@ -54,7 +54,8 @@ export async function carryOutStep(
       return engine.pull(step.reference, login(step.reference), options);
     case 'set-aside':
       await engine.stopContainer(step.name, { graceSeconds, ...options });
-      return engine.renameContainer(step.name, step.aside, options);
+      // What somebody removed meanwhile is out of the way already.
+      return unlessGone(engine.renameContainer(step.name, step.aside, options));
     case 'create':
       await engine.createContainer(step.spec, options);
       return;
@@ -69,6 +70,12 @@ export async function carryOutStep(
     case 'remove-network':
       return engine.removeNetwork(step.network, options);
   }
+}
+
+async function unlessGone(done: Promise<void>): Promise<void> {
+  await done.catch((error: unknown) => {
+    if (!(error instanceof EngineError && error.code === 'no-such-container')) throw error;
+  });
 }
 
 async function waitFor(
@@ -107,7 +114,7 @@ async function waitFor(
     if (now() - began > step.deadlineMs)
       throw new EngineError(
         'not-ready',
-        `Cannot wait for container "${step.name}" to be ${step.until}: it isn't after ${Math.round(step.deadlineMs / 1000)} s, and the last probe said "${health.lastAnswer?.said ?? 'nothing'}"`,
+        `Cannot wait for container "${step.name}" to be ${step.until}: it isn't after ${Math.round(step.deadlineMs / 1000)} s, it is ${state.status}, and the last probe said "${health.lastAnswer?.said ?? 'nothing'}"`,
       );
     const pause = step.until === 'healthy' ? intervalOf(step.check, true) : lookEveryMs;
     await sleep(pause, undefined, { signal });

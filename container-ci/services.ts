@@ -1,6 +1,7 @@
 // Which services run in a container, claimed from what is seen outside of it: weighed evidence, combined by noisy-or.
 import type { ContainerProcess, ListeningSocket } from './engine.ts';
 import { type KnownService, knownServices, wrappers } from './known-services.ts';
+import { redact } from './redact.ts';
 
 export interface ServiceEvidence {
   readonly kind: keyof typeof weights;
@@ -128,6 +129,8 @@ export function shortImage(reference: string): string {
   return (reference.split('@', 1)[0] ?? '').replace(/^.*\//, '').replace(/:[^:]*$/, '');
 }
 
+/** Without secrets before it is cut: half a secret can't be told from a word. */
 function cut(text: string): string {
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+  const clean = redact(text.slice(0, 4096));
+  return clean.length > 120 ? `${clean.slice(0, 119)}…` : clean;
 }

@@ -1,4 +1,5 @@
 // A plan is carried out step by step; where one fails, what this run did is undone, and the error says why.
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   carryOutStep,
   type Diagnosis,
@@ -49,6 +50,9 @@ export class RunFailure extends CookbookError {
 /** Undoing has a deadline of its own, since the caller's signal may be what ended the run. */
 const undoTimeoutMs = 120_000;
 const diagnoseTimeoutMs = 10_000;
+/** An engine that restarts needs about 5 s; one that is gone isn't waited for much longer. */
+const reachableTimeoutMs = 20_000;
+const reachablePauseMs = 250;
 
 /** Throws `RunFailure` (code `run-failed`), after undoing what this run did; the cause is the step's own error. */
 export async function carryOut(
@@ -95,6 +99,7 @@ function isFinal(step: RunStep): boolean {
 /** The last first; the failed step may have been done in part. What can't be undone is told, and the rest goes on. */
 async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepParts): Promise<string[]> {
   const options = { signal: AbortSignal.timeout(undoTimeoutMs) };
+  await untilReachable(engine, options);
   const failed: string[] = [];
   const attempt = async (what: string, act: () => Promise<void>): Promise<void> => {
     await act().catch((error: unknown) => void failed.push(`${what} failed: ${messageOf(error)}`));
@@ -123,6 +128,19 @@ async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepPa
       await attempt(`removing network "${plan.network}"`, () => engine.removeNetwork(plan.network, options));
   }
   return failed;
+}
+
+/** An engine that was restarted is back in seconds: then what was put aside comes back too. */
+async function untilReachable(engine: StepParts['engine'], { signal }: { signal: AbortSignal }): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(reachableTimeoutMs)]);
+  while (!limit.aborted) {
+    const error: unknown = await engine.info({ signal: limit }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if ((error as { code?: string } | undefined)?.code !== 'engine-unreachable') return;
+    await sleep(reachablePauseMs, undefined, { signal: limit }).catch(() => undefined);
+  }
 }
 
 function sameLabels(found: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {

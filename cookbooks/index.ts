@@ -3,7 +3,6 @@ export { type CarriedOut, carryOut, type DoneStep, describe, RunFailure, type Ru
 export { CookbookError, type CookbookErrorCode } from './error.ts';
 export {
   ciName,
-  engineName,
   imageReference,
   networkName,
   type PlannedImage,

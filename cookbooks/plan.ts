@@ -3,7 +3,9 @@ import {
   asideName,
   type ContainerSpec,
   type ContainerSummary,
+  engineName,
   expectedPorts,
+  identityOf,
   isAside,
   makeLabels,
   makeNetworkLabels,
@@ -51,11 +53,6 @@ export interface RunPlan {
 const healthDeadlineMs = 60_000;
 /** Raised when a plan makes other containers of the same manifest, so that old ones are replaced. */
 const specVersion = 1;
-
-/** The name that the engine has for a container of a project. */
-export function engineName(project: string, container: string): string {
-  return `${project}-${container}`;
-}
 
 export function networkName(project: string): string {
   return `hermesh-${project}`;
@@ -146,15 +143,18 @@ export function planStop({
     { do: 'stop', name },
     { do: 'remove', name },
   ]);
-  if (ours.length > 0) steps.push({ do: 'remove-network', network: networkName(project) });
+  // A container of ours that somebody renamed to keep it may still be in the network.
+  const isKept = running.some((one) => readLabels(one.labels)?.project === project && !ours.includes(one));
+  if (ours.length > 0 && !isKept) steps.push({ do: 'remove-network', network: networkName(project) });
   return { project, network: networkName(project), kept: [], tiers, steps };
 }
 
 /** States in which a container of the right spec is left or only started. */
 const mayStay: ReadonlySet<ContainerSummary['state']> = new Set(['running', 'created', 'exited']);
 
+/** By labels and name: a container that only bears our labels is somebody else's, and is left alone. */
 function isOurs(one: ContainerSummary, project: string, stack: string): boolean {
-  const identity = readLabels(one.labels);
+  const identity = identityOf(one);
   return identity?.stack === stack && identity.project === project;
 }
 

@@ -96,6 +96,8 @@ export function openAptPackageSource({
 }
 
 async function prepare(folder: string, architecture: string, signal: AbortSignal): Promise<Apt> {
+  // What a process that was killed had fetched and not taken.
+  await rm(path.join(folder, 'download'), { recursive: true, force: true });
   for (const name of ['state/lists/partial', 'cache/archives/partial', 'download', 'none']) {
     await mkdir(path.join(folder, name), { recursive: true, mode: 0o700 });
   }
@@ -307,15 +309,28 @@ async function downloadAll(apt: Apt, batch: readonly Wait[]): Promise<void> {
     if (done.status !== 0) faults.push(`${done.out}\n${done.err}`);
     const still: Wait[] = left.filter((wait) => !here.includes(wait));
     for (const wait of here) {
-      if (await isFile(wait.file)) wait.settle.resolve(readOnce(wait.file));
-      else still.push(wait);
+      if (await isWhole(wait)) wait.settle.resolve(readOnce(wait.file));
+      else {
+        await rm(wait.file, { force: true });
+        still.push(wait);
+      }
     }
     left = still;
   }
   const cause = new Error(faults.join('\n').slice(0, 2000));
+  for (const { locked, settle } of left) settle.reject(faultOf(locked, faults, cause));
+}
+
+/** What apt's words mean: a full disk and a mirror that is away aren't mended by another lock. */
+function faultOf(locked: LockedPackage, faults: readonly string[], cause: unknown): ManifestError {
+  if (faults.some((fault) => /No space left on device|Disk quota exceeded/.test(fault)))
+    return new ManifestError(
+      'no-space',
+      `Cannot fetch "${locked.name}" ${locked.version}: the disk is full; free some space and retry`,
+      { cause, mayRetry: true },
+    );
   const noMirror = faults.some((fault) => /Could not (resolve|connect)|Temporary failure|timed out/i.test(fault));
-  for (const { locked, settle } of left)
-    settle.reject(noMirror ? unreachable(locked, cause) : unavailablePackage(locked, cause));
+  return noMirror ? unreachable(locked, cause) : unavailablePackage(locked, cause);
 }
 
 function unreachable(locked: LockedPackage, cause: unknown): ManifestError {
@@ -326,10 +341,10 @@ function unreachable(locked: LockedPackage, cause: unknown): ManifestError {
   );
 }
 
-/** apt moves a file to its place only when it is whole. */
-async function isFile(file: string): Promise<boolean> {
+/** apt leaves what it got of a download that failed. */
+async function isWhole({ file, locked }: Wait): Promise<boolean> {
   return await stat(file).then(
-    (found) => found.isFile(),
+    (found) => found.isFile() && found.size === locked.size_bytes,
     () => false,
   );
 }

@@ -18,9 +18,13 @@ export interface BlobStore {
   has(digest: Digest): Promise<boolean>;
   /** In bytes, undefined where the store doesn't hold it. */
   size(digest: Digest): Promise<number | undefined>;
-  /** The content, or `length` bytes from `offset`. Throws `missing-blob` at the first read. */
+  /**
+   * The content, or `length` bytes from `offset`. Throws `missing-blob` at the first read. A whole content is checked as it is
+   * read, its last piece held back until it is right; what rotted on the disk is removed, so that it is made or fetched anew,
+   * and throws `digest-mismatch`. A part is as the disk has it: who fetches parts checks the whole.
+   */
   read(digest: Digest, range?: { readonly offset: number; readonly length: number }): AsyncIterable<Uint8Array>;
-  /** The whole content. Throws `missing-blob`, or `too-large` above `maxBytes`. */
+  /** The whole content, checked as `read` does. Throws `missing-blob`, `digest-mismatch`, or `too-large` above `maxBytes`. */
   bytes(digest: Digest, options: { readonly maxBytes: number }): Promise<Uint8Array>;
   /**
    * Writes a stream to a temporary file, checks it, and lets it appear under its digest.
@@ -82,7 +86,9 @@ class DiskStore implements BlobStore {
     if (range?.length === 0) return;
     const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
     try {
-      yield* createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024, ...bounds });
+      const chunks = createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024, ...bounds });
+      if (range) yield* chunks;
+      else yield* this.#checked(digest, chunks);
     } catch (error) {
       throw codeOf(error) === 'ENOENT' ? missing(digest) : error;
     }
@@ -94,7 +100,26 @@ class DiskStore implements BlobStore {
     if (size > maxBytes) {
       throw new ManifestError('too-large', `Cannot read blob ${digest}: it has ${size} bytes, at most ${maxBytes}`);
     }
-    return await readFile(this.#fileOf(digest));
+    return Buffer.concat(await Array.fromAsync(this.read(digest)));
+  }
+
+  async *#checked(digest: Digest, chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    const hash = createHash('sha256');
+    let held: Uint8Array | undefined;
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      if (held) yield held;
+      held = chunk;
+    }
+    if (digest !== `sha256:${hash.digest('hex')}`) {
+      await rm(this.#fileOf(digest), { force: true });
+      throw new ManifestError(
+        'digest-mismatch',
+        `Cannot read blob ${digest}: its file changed on the disk and is removed; build or fetch it again, and check the disk`,
+        { mayRetry: true },
+      );
+    }
+    if (held) yield held;
   }
 
   async write(

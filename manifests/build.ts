@@ -91,7 +91,10 @@ async function buildOne(
   const files: Extract<SourceEntry, { type: 'file' }>[] = [];
   for (const [index, { source }] of container.files.entries()) {
     files.push(
-      await readSourceFile(work.directory, source, { pointer: pointerOf(['containers', name, 'files', index]) }),
+      await readSourceFile(work.directory, source, {
+        pointer: pointerOf(['containers', name, 'files', index]),
+        signal: work.signal,
+      }),
     );
   }
   const buildKey = makeBuildKey(work.manifest, container, {
@@ -148,7 +151,7 @@ async function packagesLayer(locked: readonly LockedPackage[], filesystem: Files
     report: (done) => work.progress('unpacking its packages', 0.4 + done * 0.3),
   });
   const layer = await writeLayer(filesystem.addLayer(entries), work);
-  await work.blobs.writeNote(note, JSON.stringify({ layer, nodes: filesystem.nodes() }));
+  await writeNote(work.blobs, note, { layer, nodes: filesystem.nodes() });
   return layer;
 }
 
@@ -206,7 +209,7 @@ async function contentLayer(entries: readonly Content[], work: Work): Promise<Bl
   const known = work.useCache ? await readLayerNote(work.blobs, note) : undefined;
   if (known) return known.layer;
   const layer = await writeLayer(entries, work);
-  await work.blobs.writeNote(note, JSON.stringify({ layer, nodes: {} }));
+  await writeNote(work.blobs, note, { layer, nodes: {} });
   return layer;
 }
 
@@ -227,7 +230,7 @@ async function keepImage(
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
   const image = { digest: manifest.digest, configDigest: config.digest, sizeBytes };
   const blobsOfIt = parts.map(({ digest }) => digest);
-  await blobs.writeNote(noteOf('images', buildKey), JSON.stringify({ image, blobs: blobsOfIt }));
+  await writeNote(blobs, noteOf('images', buildKey), { image, blobs: blobsOfIt });
   return image;
 }
 
@@ -238,9 +241,8 @@ interface ImageNote {
 }
 
 async function readImageNote(blobs: BlobStore, buildKey: Digest): Promise<ImageNote | undefined> {
-  const text = await blobs.readNote(noteOf('images', buildKey));
-  if (text === undefined) return undefined;
-  const note = JSON.parse(text) as { image: ImageNote; blobs: Digest[] };
+  const note = await readNote<{ image: ImageNote; blobs: Digest[] }>(blobs, noteOf('images', buildKey));
+  if (note === undefined) return undefined;
   for (const digest of note.blobs) if (!(await blobs.has(digest))) return undefined;
   return note.image;
 }
@@ -249,13 +251,21 @@ async function readLayerNote(
   blobs: BlobStore,
   name: string,
 ): Promise<{ layer: BlobInfo; nodes: Record<string, Node> } | undefined> {
-  const text = await blobs.readNote(name);
-  if (text === undefined) return undefined;
-  const note = JSON.parse(text) as { layer: BlobInfo; nodes: Record<string, Node> };
-  return (await blobs.has(note.layer.digest)) ? note : undefined;
+  const note = await readNote<{ layer: BlobInfo; nodes: Record<string, Node> }>(blobs, name);
+  return note && (await blobs.has(note.layer.digest)) ? note : undefined;
 }
 
-/** Notes are written whole by this room alone, so they are read without a schema. */
+/** Notes are written whole by this room alone, so they are read without a schema; their sum tells what a disk made of them since. */
+async function readNote<Note>(blobs: BlobStore, name: string): Promise<Note | undefined> {
+  const [sum, body = ''] = (await blobs.readNote(name))?.split('\n', 2) ?? [];
+  return sum === digestOf(body) ? (JSON.parse(body) as Note) : undefined;
+}
+
+async function writeNote(blobs: BlobStore, name: string, note: object): Promise<void> {
+  const body = JSON.stringify(note);
+  await blobs.writeNote(name, `${digestOf(body)}\n${body}`);
+}
+
 function noteOf(kind: 'images' | 'layers', key: Digest): string {
   return `${kind}/${key.slice('sha256:'.length)}.json`;
 }

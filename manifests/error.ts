@@ -47,13 +47,18 @@ export class ManifestError extends Error {
   }
 }
 
-/** An error about a file with all that is wrong with it, a line each. */
-export function problemsError(code: ManifestErrorCode, file: string, problems: readonly Problem[]): ManifestError {
+/** More at once than a person mends before the next look. */
+const maxProblems = 100;
+
+/** An error about a file with what is wrong with it, a line each; beyond 100 only their number is told. */
+export function problemsError(code: ManifestErrorCode, file: string, all: readonly Problem[]): ManifestError {
+  const problems = all.slice(0, maxProblems);
   const lines = problems.map((problem) => {
     const place = `${problem.pointer || '/'}${problem.line === undefined ? '' : ` (line ${problem.line})`}`;
     return `  ${place}: ${problem.message}${problem.mend ? `; ${problem.mend}` : ''}`;
   });
-  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const shown = all.length > problems.length ? `, the first ${problems.length}` : '';
+  const count = all.length === 1 ? '1 problem' : `${all.length} problems${shown}`;
   return new ManifestError(code, `Cannot use "${file}": ${count}\n${lines.join('\n')}`, { problems });
 }
 

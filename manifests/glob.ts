@@ -11,16 +11,47 @@ export function globFault(glob: string): string | undefined {
 
 /** Whether a path (parts joined by "/") is taken: "**" stands for any folders, "*" and "?" for what holds no "/". */
 export function makeMatcher(globs: readonly string[]): (path: string) => boolean {
-  const patterns = globs.map((glob) => new RegExp(`^${glob.split('/').map(partOf).join('')}$`, 's'));
-  return (path) => patterns.some((pattern) => pattern.test(path));
+  const patterns = globs.map((glob) => {
+    const parts = glob.split('/').map((part) => (part === '**' ? anything : [...part]));
+    // At the end "**" stands for what is in a folder, so for one name at least.
+    return parts.at(-1) === anything ? [...parts, ['*']] : parts;
+  });
+  return (path) => {
+    const parts = path.split('/').map((part) => [...part]);
+    return patterns.some((pattern) => covers(pattern, parts, anything, takesName));
+  };
 }
 
-function partOf(part: string, index: number, parts: readonly string[]): string {
-  const last = index === parts.length - 1;
-  if (part === '**') return last ? '.+' : '(?:[^/]+/)*';
-  const text = part
-    .replace(/[.+^$()|]/g, '\\$&')
-    .replace(/\*+/g, '[^/]*')
-    .replaceAll('?', '[^/]');
-  return last ? text : `${text}/`;
+/** The part "**". */
+const anything: readonly string[] = ['**'];
+
+function takesName(pattern: readonly string[], name: readonly string[]): boolean {
+  return covers(pattern, name, '*', (wanted, character) => wanted === '?' || wanted === character);
+}
+
+/** Greedy, going back to the last `star` only: at most pattern × items steps, where a regular expression may take their power. */
+function covers<Pattern, Item>(
+  pattern: readonly Pattern[],
+  items: readonly Item[],
+  star: Pattern,
+  takes: (wanted: Pattern, item: Item) => boolean,
+): boolean {
+  let at = 0;
+  let back: { readonly pattern: number; item: number } | undefined;
+  for (let item = 0; item < items.length; ) {
+    const wanted = pattern[at];
+    if (wanted === star) {
+      at += 1;
+      back = { pattern: at, item };
+    } else if (at < pattern.length && takes(wanted as Pattern, items[item] as Item)) {
+      at += 1;
+      item += 1;
+    } else if (back) {
+      back.item += 1;
+      at = back.pattern;
+      item = back.item;
+    } else return false;
+  }
+  while (pattern[at] === star && at < pattern.length) at += 1;
+  return at === pattern.length;
 }

@@ -1,16 +1,23 @@
 // How JSON text (RFC 8259) becomes a value that remembers on which line each part stands; size, depth and double keys are refused.
 import { type Problem, pointerOf } from './error.ts';
 
-/** A parsed text: the value, and the line (from 1) of each value by its JSON pointer. */
+/** A parsed text: the value, and the line (from 1) on which the value at a path begins. */
 export interface LocatedJson {
   readonly value: unknown;
-  readonly lines: ReadonlyMap<string, number>;
+  /** Of the nearest part that stands in the text: a missing key is where its object begins. */
+  readonly lineOf: (path: readonly PropertyKey[]) => number;
 }
 
-/** Far above any manifest written by hand; it bounds what is read before anything is checked. */
-const maxBytes = 1024 * 1024;
 /** The schema is 7 deep; the rest is room for `x-…` keys. */
 const maxDepth = 32;
+/** Keys are names; a longer one would stand in the place of each fault below it. */
+const maxKeyCharacters = 256;
+
+/** The lines of a value and of its parts. */
+interface Lines {
+  readonly line: number;
+  parts?: Map<PropertyKey, Lines>;
+}
 
 class JsonFault extends Error {
   readonly problem: Problem;
@@ -21,7 +28,10 @@ class JsonFault extends Error {
 }
 
 /** The value of a JSON text, or the first problem that keeps it from being one. */
-export function parseLocatedJson(text: string): LocatedJson | { readonly problem: Problem } {
+export function parseLocatedJson(
+  text: string,
+  { maxBytes }: { readonly maxBytes: number },
+): LocatedJson | { readonly problem: Problem } {
   const sizeBytes = Buffer.byteLength(text);
   if (sizeBytes > maxBytes) {
     const message = `the file has ${sizeBytes} bytes: at most ${maxBytes} are read`;
@@ -35,12 +45,22 @@ export function parseLocatedJson(text: string): LocatedJson | { readonly problem
   }
 }
 
+function lineAt(root: Lines | undefined, path: readonly PropertyKey[]): number {
+  let found = root;
+  for (const key of path) {
+    const next = found?.parts?.get(key);
+    if (next === undefined) break;
+    found = next;
+  }
+  return found?.line ?? 1;
+}
+
 class Reader {
   readonly #text: string;
   #at = 0;
-  readonly #lines = new Map<string, number>();
   readonly #lineStarts: number[] = [0];
   readonly #path: PropertyKey[] = [];
+  #around: Lines | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -48,15 +68,30 @@ class Reader {
   }
 
   read(): LocatedJson {
-    const value = this.#value();
+    if (this.#text.startsWith('\ufeff')) this.#fail('it begins with a byte order mark', 'save it as UTF-8 without one');
+    const root: Lines = { line: 0, parts: new Map() };
+    this.#around = root;
+    const value = this.#value('');
     this.#space();
     if (this.#at < this.#text.length) this.#fail(`unexpected ${this.#found()} after the end of the value`);
-    return { value, lines: this.#lines };
+    return { value, lineOf: (path) => lineAt(root.parts?.get(''), path) };
   }
 
-  #value(): unknown {
+  #value(key: PropertyKey): unknown {
     this.#space();
-    this.#lines.set(pointerOf(this.#path), this.#line());
+    const around = this.#around;
+    const lines: Lines = { line: this.#line() };
+    if (around) {
+      around.parts ??= new Map();
+      around.parts.set(key, lines);
+    }
+    this.#around = lines;
+    const value = this.#bare();
+    this.#around = around;
+    return value;
+  }
+
+  #bare(): unknown {
     if (this.#path.length > maxDepth) this.#fail(`nested deeper than ${maxDepth}`);
     const character = this.#text[this.#at];
     if (character === '{') return this.#object();
@@ -79,12 +114,14 @@ class Reader {
       this.#space();
       if (this.#text[this.#at] !== '"') this.#fail(`expected a key in double quotes, found ${this.#found()}`);
       const key = this.#string();
+      if (key.length > maxKeyCharacters)
+        this.#fail(`a key of ${key.length} characters: at most ${maxKeyCharacters} are read`);
       this.#path.push(key);
       if (Object.hasOwn(result, key)) this.#fail(`the key "${key}" stands here twice`, 'keep one of them');
       if (key === '__proto__') this.#fail('the key "__proto__" is not allowed');
       this.#space();
       if (!this.#skip(':')) this.#fail(`expected ":" after the key "${key}", found ${this.#found()}`);
-      result[key] = this.#value();
+      result[key] = this.#value(key);
       this.#path.pop();
       this.#space();
     } while (this.#skip(','));
@@ -99,7 +136,7 @@ class Reader {
     if (this.#skip(']')) return result;
     do {
       this.#path.push(result.length);
-      result.push(this.#value());
+      result.push(this.#value(result.length));
       this.#path.pop();
       this.#space();
     } while (this.#skip(','));

@@ -65,6 +65,7 @@ export async function unpackPackages(
       if (!(error instanceof ManifestError)) throw error;
       throw new ManifestError(error.code, `Cannot unpack ${from} ${locked.version}: ${error.message}`, {
         cause: error,
+        mayRetry: error.mayRetry,
       });
     }
     report((index + 1) / packages.length);

@@ -1,6 +1,7 @@
 // The pull side of the OCI distribution specification 1.1, as a function from a request to its answer; who is asking is settled before.
 import type { BlobStore } from './blobs.ts';
 import { type Digest, isDigest } from './digest.ts';
+import { ManifestError } from './error.ts';
 import { mediaTypes } from './image.ts';
 
 export interface DistributionRequest {
@@ -60,8 +61,12 @@ async function answerManifest(reference: string, blobs: BlobStore): Promise<Dist
   if (!isDigest(reference)) return unknown;
   const size = await blobs.size(reference);
   if (size === undefined || size > maxManifestBytes) return unknown;
-  const body = await blobs.bytes(reference, { maxBytes: maxManifestBytes });
-  if (!isImageManifest(body)) return unknown;
+  const body = await blobs.bytes(reference, { maxBytes: maxManifestBytes }).catch((error: unknown) => {
+    // Rotted, or gone meanwhile: the store holds it no more.
+    if (error instanceof ManifestError) return undefined;
+    throw error;
+  });
+  if (body === undefined || !isImageManifest(body)) return unknown;
   return {
     status: 200,
     headers: { ...headersOf(reference, body.length), 'content-type': mediaTypes.manifest },

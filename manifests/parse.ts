@@ -6,6 +6,9 @@ import { didYouMean } from './near.ts';
 import { type Manifest, manifestSchema } from './schema.ts';
 import { semanticProblems } from './semantics.ts';
 
+/** Far above any manifest written by hand; a lock has 400 bytes a package, up to 2,000 packages a container. */
+const maxBytes = { 'invalid-manifest': 1024 * 1024, 'invalid-lock': 32 * 1024 * 1024 } as const;
+
 /** The parts of JSON Schema (draft 2020-12) that the schemas of this floor use. */
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
@@ -34,7 +37,7 @@ export function parseFile<Schema extends z.ZodType>(
   schema: Schema,
   check: (value: z.output<Schema>) => readonly Omit<Problem, 'line'>[],
 ): z.output<Schema> {
-  const located = parseLocatedJson(text);
+  const located = parseLocatedJson(text, { maxBytes: maxBytes[code] });
   if ('problem' in located) throw problemsError(code, where.file, [located.problem]);
   const shape = inputSchemaOf(schema) as JsonSchema;
   const value = withoutExtensions(located.value, shape);
@@ -43,11 +46,11 @@ export function parseFile<Schema extends z.ZodType>(
     ? check(parsed.data)
     : parsed.error.issues.flatMap((issue) => problemsOf(issue, value, shape));
   if (problems.length > 0 || !parsed.success) {
-    const withLines = problems.map((problem) => ({ ...problem, line: lineOf(problem.pointer, located.lines) }));
+    const withLines = problems.map((problem) => ({ ...problem, line: located.lineOf(pathOf(problem.pointer, value)) }));
     throw problemsError(
       code,
       where.file,
-      withLines.sort((left, right) => (left.line ?? 0) - (right.line ?? 0)),
+      withLines.sort((left, right) => left.line - right.line),
     );
   }
   return parsed.data;
@@ -116,12 +119,18 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, shape: JsonSchema):
   return [{ pointer, message: `${quote(found)}: ${issue.message}`, mend: undefined }];
 }
 
-/** The line of the nearest part that stands in the file: a missing key is reported where its object begins. */
-function lineOf(pointer: string, lines: ReadonlyMap<string, number>): number | undefined {
-  for (let at = pointer; ; at = at.slice(0, at.lastIndexOf('/'))) {
-    const line = lines.get(at);
-    if (line !== undefined || at === '') return line;
-  }
+/** The keys and indices that a JSON pointer goes through in a value. */
+function pathOf(pointer: string, value: unknown): PropertyKey[] {
+  let at = value;
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => {
+      const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
+      const found = Array.isArray(at) ? Number(key) : key;
+      at = (at as Record<PropertyKey, unknown> | undefined)?.[found];
+      return found;
+    });
 }
 
 function quote(value: unknown): string {

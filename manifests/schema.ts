@@ -29,6 +29,11 @@ const text = z
 /** A path that can stand in /etc/passwd. */
 const accountPath = absolutePath.regex(/^[^:\n]*$/, 'a path without ":" and line breaks');
 
+/** More than a project has; what walks along dependencies walks no deeper. */
+const maxNamed = 500;
+const few = (all: object): boolean => Object.keys(all).length <= maxNamed;
+const atMost = `at most ${maxNamed}`;
+
 const owner = z.strictObject({ uid: identifier.default(0), gid: identifier.default(0) });
 
 const application = z.strictObject({
@@ -144,8 +149,11 @@ const container = z.strictObject({
 export const manifestSchema = z.strictObject({
   manifest_version: z.literal('1.0'),
   project: z.strictObject({ name, description: text.optional(), repository: text.optional() }),
-  applications: z.record(name, application).default({}),
-  containers: z.record(name, container).refine((all) => Object.keys(all).length > 0, 'at least one container'),
+  applications: z.record(name, application).refine(few, atMost).default({}),
+  containers: z
+    .record(name, container)
+    .refine((all) => Object.keys(all).length > 0, 'at least one container')
+    .refine(few, atMost),
   packaging: z
     .strictObject({
       format: z.literal('hermesh-oci/1').default('hermesh-oci/1'),

@@ -4,7 +4,7 @@ import { constants, type Dirent } from 'node:fs';
 import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { canonicalJson, type Digest, digestOf } from './digest.ts';
-import { ManifestError } from './error.ts';
+import { ManifestError, type ManifestErrorCode } from './error.ts';
 import { makeMatcher } from './glob.ts';
 import { didYouMean } from './near.ts';
 import { laterProblem } from './parse.ts';
@@ -32,6 +32,10 @@ export interface SourceTree {
 /** A source is held as a list in memory; a folder beyond this is a mistake (a home, a root). */
 const maxEntries = 200_000;
 const maxPathDepth = 64;
+/** Of one file: beyond it lies a disk image, or a hole that would be read for hours. */
+const maxFileBytes = 8 * 1024 ** 3;
+/** A pipe that took a file's place since it was listed would otherwise be waited for. */
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Never part of an image: what git keeps differs from clone to clone, and the two files would make an image depend on its own lifecycle. */
 const never = new Set(['.git', 'manifest.json', 'manifest.lock.json']);
 
@@ -57,7 +61,10 @@ export async function readSource(
       laterProblem('unsafe-source', `${pointer}/path`, `"${path.join(source.path, folder, name)}" ${state}`);
     if (folder.split('/').length > maxPathDepth) throw unsafe('', `is nested deeper than ${maxPathDepth}`);
     const names = new Map<string, string>();
-    for (const child of await listFolder(path.join(root, folder))) {
+    const children = await listFolder(path.join(root, folder)).catch((cause: NodeJS.ErrnoException) => {
+      throw Object.assign(unsafe('', `can't be read (${cause.code})`), { cause });
+    });
+    for (const child of children) {
       signal.throwIfAborted();
       const name = nameOf(child.name);
       if (name === undefined) throw unsafe(child.name.toString('latin1'), 'has a name that is not UTF-8');
@@ -68,7 +75,7 @@ export async function readSource(
       if (child.isDirectory()) await walk(relative);
       else if (!included(relative)) continue;
       else if (child.isSymbolicLink()) entries.push(await linkEntry(file, relative, unsafe));
-      else if (child.isFile()) entries.push(await fileEntry(file, relative));
+      else if (child.isFile()) entries.push(await fileEntry(file, relative, { pointer: `${pointer}/path`, signal }));
       else throw unsafe(name, 'is neither a file, a folder nor a link');
       if (entries.length === before) continue;
       const folded = name.normalize('NFC').toLowerCase();
@@ -96,28 +103,32 @@ export async function readSource(
 export async function readSourceFile(
   directory: string,
   source: string,
-  { pointer }: { readonly pointer: string },
+  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
 ): Promise<Extract<SourceEntry, { type: 'file' }>> {
   const file = await locate(directory, source, `${pointer}/source`);
   if (!(await lstat(file)).isFile()) {
     throw laterProblem('missing-source', `${pointer}/source`, `"${source}" is not a file`);
   }
-  return await fileEntry(file, path.basename(file));
+  return await fileEntry(file, path.basename(file), { pointer: `${pointer}/source`, signal });
 }
 
 /** The content of a file that was read before; throws `source-changed` where it isn't that any more. Links are not followed. */
 export async function* readContent(file: string, sha256: string): AsyncIterable<Uint8Array> {
-  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const changed = (cause?: unknown): ManifestError =>
+    new ManifestError('source-changed', `Cannot pack "${file}": it changed while it was read`, {
+      cause,
+      mayRetry: true,
+    });
+  await using handle = await open(file, openFlags).catch((error: unknown) => {
+    throw changed(error);
+  });
+  if (!(await handle.stat()).isFile()) throw changed();
   const hash = createHash('sha256');
   for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })) {
     hash.update(chunk);
     yield chunk;
   }
-  if (hash.digest('hex') !== sha256) {
-    throw new ManifestError('source-changed', `Cannot pack "${file}": it changed while it was read`, {
-      mayRetry: true,
-    });
-  }
+  if (hash.digest('hex') !== sha256) throw changed();
 }
 
 /** The real path of something below the manifest's folder. */
@@ -146,16 +157,44 @@ function nameOf(bytes: Buffer): string | undefined {
   return Buffer.from(name).equals(bytes) ? name : undefined;
 }
 
-async function fileEntry(file: string, relative: string): Promise<Extract<SourceEntry, { type: 'file' }>> {
-  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+async function fileEntry(
+  file: string,
+  relative: string,
+  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+): Promise<Extract<SourceEntry, { type: 'file' }>> {
+  const refuse = (code: ManifestErrorCode, state: string, cause?: unknown): ManifestError =>
+    Object.assign(laterProblem(code, pointer, `"${relative}" ${state}`), { cause });
+  await using handle = await open(file, openFlags).catch((error: NodeJS.ErrnoException) => {
+    throw refuse(
+      'missing-source',
+      `can't be read (${error.code}); let the daemon's user read it, or exclude it`,
+      error,
+    );
+  });
+  const { size: sizeBytes, mode } = await handle.stat().then((found) => {
+    if (found.isFile()) return found;
+    throw refuse('unsafe-source', 'is no file any more');
+  });
+  if (sizeBytes > maxFileBytes)
+    throw refuse('too-large', `has ${sizeBytes} bytes, at most ${maxFileBytes}; exclude it`);
   const hash = createHash('sha256');
   let size = 0;
-  for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })) {
+  const options = { autoClose: false, highWaterMark: 256 * 1024 };
+  for await (const chunk of handle.createReadStream(options) as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
     hash.update(chunk);
     size += chunk.length;
+    // What is written to without end would be read without end.
+    if (size > sizeBytes) throw refuse('source-changed', 'grows while it is read; exclude it if it is a log');
   }
-  const mode = ((await handle.stat()).mode & 0o111) === 0 ? 0o644 : 0o755;
-  return { type: 'file', path: relative, mode, size, sha256: hash.digest('hex'), file };
+  return {
+    type: 'file',
+    path: relative,
+    mode: (mode & 0o111) === 0 ? 0o644 : 0o755,
+    size,
+    sha256: hash.digest('hex'),
+    file,
+  };
 }
 
 async function linkEntry(

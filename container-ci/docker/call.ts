@@ -6,6 +6,8 @@ import { errorOf } from './translate.ts';
 
 /** An engine that doesn't answer a look in this time is as good as gone. */
 const lookTimeoutMs = 30_000;
+/** One line of the engine's JSON streams; a longer one isn't an event that we know. */
+const maxEventCharacters = 1 << 20;
 
 interface Request {
   readonly method?: 'GET' | 'POST' | 'DELETE';
@@ -88,4 +90,16 @@ export function makeCaller(modem: DockerModem, endpoint: string): Caller {
       }
     },
   };
+}
+
+/** The lines of one of the engine's JSON streams, without those that are empty. */
+export async function* readLines(stream: Readable): AsyncGenerator<string> {
+  let open = '';
+  stream.setEncoding('utf8');
+  for await (const chunk of stream) {
+    const parts = (open + (chunk as string)).split('\n');
+    open = (parts.pop() ?? '').slice(0, maxEventCharacters);
+    for (const part of parts) if (part.trim() !== '') yield part;
+  }
+  if (open.trim() !== '') yield open;
 }

@@ -1,12 +1,12 @@
 // The Docker engine behind the seam (Podman's Docker-compatible socket too): each verb is one call of its HTTP API.
 import { readFile } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { ContainerSpec, Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
 import { EngineError } from '../error.ts';
-import { type Caller, makeCaller } from './call.ts';
+import { type Caller, makeCaller, readLines } from './call.ts';
 import { makeLogDecoder } from './log-frames.ts';
-import { parseListening } from './proc-net.ts';
+import { parseListening, readSocketInodes } from './proc-net.ts';
 import { eventOf, processesOf, stateOf, summaryOf, usageOf } from './translate.ts';
 
 /** Where the engine listens unless told otherwise. */
@@ -14,13 +14,13 @@ const defaultEndpoint = '/var/run/docker.sock';
 /** The newest log lines are kept up to this, so that a talkative container can't fill the memory. */
 const maxLogBytes = 4 << 20;
 const maxLogLines = 10_000;
-/** One line of the engine's JSON streams; a longer one isn't an event that we know. */
-const maxEventCharacters = 1 << 20;
 /** Logs of a container that we start: three files of 10 MiB, so that they can't fill the disk. */
 const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
 /** Pulls and stops take longer than a look. */
 const pullTimeoutMs = 15 * 60_000;
 const removeTimeoutMs = 120_000;
+/** Between two looks at whether somebody else's removal is done. */
+const removingPauseMs = 100;
 
 /**
  * Opens the engine that listens on the unix socket `endpoint`. Nothing is sent before the first call, whose error is
@@ -92,6 +92,18 @@ function makeEngine(call: Caller, now: () => number): Engine {
     yield* decoder.end();
   }
 
+  const processes: Engine['processes'] = async (container, { signal }) => {
+    const found = await inspectRaw(container, until(signal));
+    if (found?.State.Running !== true) return [];
+    return processesOf(
+      await call.json<{ Processes?: string[][] | null }>(`list the processes of "${container}"`, {
+        path: `/containers/${found.Id}/top`,
+        query: { ps_args: '-eo pid,ppid,comm,args' },
+        signal: until(signal),
+      }),
+    );
+  };
+
   return {
     async info({ signal }) {
       const info = await call.json<{ ID: string; ServerVersion: string; OperatingSystem: string }>('ask the engine', {
@@ -128,26 +140,22 @@ function makeEngine(call: Caller, now: () => number): Engine {
       return readEvents(call, since, until(signal));
     },
 
-    async processes(container, { signal }) {
-      const found = await inspectRaw(container, until(signal));
-      if (found?.State.Running !== true) return [];
-      return processesOf(
-        await call.json<{ Processes?: string[][] | null }>(`list the processes of "${container}"`, {
-          path: `/containers/${found.Id}/top`,
-          query: { ps_args: '-eo pid,ppid,comm,args' },
-          signal: until(signal),
-        }),
-      );
-    },
+    processes,
 
     async sockets(container, { signal }) {
-      const state = await inspect(container, { signal });
-      if (state?.pid === undefined) return [];
+      const found = await inspectRaw(container, until(signal));
+      const pid = found?.State.Pid ?? 0;
+      if (pid === 0) return [];
+      // In the network of the host all that listens there stands in one table.
+      const isHost = found?.HostConfig.NetworkMode === 'host';
+      const pids = isHost ? (await processes(container, { signal })).map((one) => one.pid) : [];
+      const own = isHost ? await readSocketInodes(pids) : undefined;
       const read = async (protocol: ListeningSocket['protocol']): Promise<ListeningSocket[]> => {
         try {
           return parseListening(
-            await readFile(`/proc/${state.pid}/net/${protocol}`, { encoding: 'utf8', signal: until(signal) }),
+            await readFile(`/proc/${pid}/net/${protocol}`, { encoding: 'utf8', signal: until(signal) }),
             protocol,
+            own,
           );
         } catch (error) {
           signal.throwIfAborted();
@@ -156,7 +164,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
           if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL') return [];
           throw new EngineError(
             'engine-failed',
-            `Cannot read the sockets of "${container}": /proc/${state.pid}/net/${protocol} can't be read (${code}); run as root on the engine's host`,
+            `Cannot read the sockets of "${container}": /proc/${pid}/net/${protocol} can't be read (${code}); run as root on the engine's host`,
             { cause: error },
           );
         }
@@ -206,9 +214,14 @@ function makeEngine(call: Caller, now: () => number): Engine {
         signal: until(signal),
         code: 'pull-failed',
       });
-      for await (const line of readLines(stream)) {
-        const said = JSON.parse(line) as { error?: string };
-        if (said.error !== undefined) throw new EngineError('pull-failed', `Cannot ${doing}: ${said.error}`);
+      try {
+        for await (const line of readLines(stream)) {
+          const said = JSON.parse(line) as { error?: string };
+          if (said.error !== undefined) throw new EngineError('pull-failed', `Cannot ${doing}: ${said.error}`);
+        }
+      } catch (error) {
+        // The engine may go in the middle of it.
+        throw call.explain(error, doing, signal);
       }
       if (!(await hasImage(reference, { signal })))
         throw new EngineError(
@@ -284,14 +297,22 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
 
     async removeContainer(container, { signal }) {
-      await call.json(`remove container "${container}"`, {
-        method: 'DELETE',
-        path: pathOf(container),
-        query: { force: true, v: true },
-        absent: undefined,
-        timeoutMs: removeTimeoutMs,
-        signal: until(signal),
-      });
+      try {
+        await call.json(`remove container "${container}"`, {
+          method: 'DELETE',
+          path: pathOf(container),
+          query: { force: true, v: true },
+          absent: undefined,
+          timeoutMs: removeTimeoutMs,
+          signal: until(signal),
+        });
+      } catch (error) {
+        // Somebody else removes it at this moment: what was asked for comes about, and is waited for.
+        if (!(error instanceof EngineError) || !/removal of container .* is already in progress/.test(error.message))
+          throw error;
+        const limit = AbortSignal.any([until(signal), AbortSignal.timeout(removeTimeoutMs)]);
+        while (await inspectRaw(container, limit)) await sleep(removingPauseMs, undefined, { signal: limit });
+      }
     },
 
     async claim(stack, { signal }) {
@@ -368,15 +389,4 @@ async function* readEvents(call: Caller, since: string, signal: AbortSignal): As
     throw call.explain(error, doing, signal);
   }
   if (!signal.aborted) throw new EngineError('engine-unreachable', `Cannot ${doing}: the engine ended the stream`);
-}
-
-async function* readLines(stream: Readable): AsyncGenerator<string> {
-  let open = '';
-  stream.setEncoding('utf8');
-  for await (const chunk of stream) {
-    const parts = (open + (chunk as string)).split('\n');
-    open = (parts.pop() ?? '').slice(0, maxEventCharacters);
-    for (const part of parts) if (part.trim() !== '') yield part;
-  }
-  if (open.trim() !== '') yield open;
 }

@@ -4,8 +4,6 @@ import type { LogLine } from '../engine.ts';
 
 /** A longer line is cut here, so that one runaway line can't fill the memory. */
 const maxLineCharacters = 16_384;
-/** The engine writes frames of at most 16 KiB and some; a larger length means that this isn't a framed stream. */
-const maxFrameBytes = 1 << 20;
 const headerBytes = 8;
 
 export interface LogDecoder {
@@ -17,19 +15,29 @@ export interface LogDecoder {
 
 /** `framed` is false for a container with a terminal, whose output is one raw stream. */
 export function makeLogDecoder(framed: boolean): LogDecoder {
-  let rest: Buffer = Buffer.alloc(0);
   const streams = { stdout: makeLines('stdout'), stderr: makeLines('stderr') };
+  const header = Buffer.alloc(headerBytes);
+  let headed = 0;
+  let left = 0;
   return {
     push(chunk) {
       if (!framed) return streams.stdout.push(chunk);
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const lines: LogLine[] = [];
-      while (rest.length >= headerBytes) {
-        const size = rest.readUInt32BE(4);
-        if (size > maxFrameBytes || rest.length < headerBytes + size) break;
-        const lane = rest[0] === 2 ? streams.stderr : streams.stdout;
-        lines.push(...lane.push(rest.subarray(headerBytes, headerBytes + size)));
-        rest = rest.subarray(headerBytes + size);
+      // A frame may be of any size: its content is handed on as it comes, and only its header waits.
+      for (let at = 0; at < chunk.length; ) {
+        if (left > 0) {
+          const part = chunk.subarray(at, at + left);
+          lines.push(...(header[0] === 2 ? streams.stderr : streams.stdout).push(part));
+          left -= part.length;
+          at += part.length;
+          continue;
+        }
+        const taken = chunk.copy(header, headed, at, at + headerBytes - headed);
+        headed += taken;
+        at += taken;
+        if (headed < headerBytes) break;
+        headed = 0;
+        left = header.readUInt32BE(4);
       }
       return lines;
     },

@@ -1,4 +1,5 @@
 // How the kernel writes its table of TCP sockets (/proc/<pid>/net/tcp and tcp6), and which of them listen.
+import { readdir, readlink } from 'node:fs/promises';
 import type { ListeningSocket } from '../engine.ts';
 
 /** The state TCP_LISTEN of include/net/tcp_states.h. */
@@ -7,18 +8,41 @@ const listenState = '0A';
 const resolverAddress = '127.0.0.11';
 /** A container that listens on more has something else to say; it bounds what one table can cost. */
 const maxSockets = 512;
+/** Looked through in one look: what listens is opened early, by the first processes. */
+const maxProcesses = 64;
+const maxDescriptors = 512;
 
-/** The listening sockets of one table, without the engine's resolver; lines that aren't understood are passed over. */
-export function parseListening(table: string, protocol: ListeningSocket['protocol']): ListeningSocket[] {
+/**
+ * The listening sockets of one table, without the engine's resolver; lines that aren't understood are passed over. `own` are
+ * the inodes to keep, where the table is shared with others.
+ */
+export function parseListening(
+  table: string,
+  protocol: ListeningSocket['protocol'],
+  own?: ReadonlySet<string>,
+): ListeningSocket[] {
   const found: ListeningSocket[] = [];
   for (const line of table.split('\n').slice(1)) {
-    const [, local, , state] = line.trim().split(/\s+/);
-    if (state !== listenState || local === undefined) continue;
+    const [, local, , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+    if (state !== listenState || local === undefined || (own && !own.has(inode))) continue;
     const [hex = '', portHex = ''] = local.split(':');
     const address = hex.length === 8 ? address4(hex) : hex.length === 32 ? address6(hex) : undefined;
     if (address === undefined || address === resolverAddress) continue;
     found.push({ protocol, address, port: Number.parseInt(portHex, 16) });
     if (found.length === maxSockets) break;
+  }
+  return found;
+}
+
+/** Inodes of the sockets that these processes of the host have open; one that ended meanwhile has none. */
+export async function readSocketInodes(pids: readonly number[]): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const pid of pids.slice(0, maxProcesses)) {
+    const folder = `/proc/${pid}/fd`;
+    for (const name of (await readdir(folder).catch(() => [])).slice(0, maxDescriptors)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(await readlink(`${folder}/${name}`).catch(() => ''))?.[1];
+      if (inode !== undefined) found.add(inode);
+    }
   }
   return found;
 }

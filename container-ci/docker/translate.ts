@@ -55,13 +55,16 @@ export function stateOf(found: Docker.ContainerInspectInfo): ContainerState {
   };
 }
 
+/** A command line can have 2 MB; what tells a service stands at its beginning. */
+const maxCommandLineCharacters = 4096;
+
 /** Rows of `ps -eo pid,ppid,comm,args`; the last column may hold blanks. */
 export function processesOf(found: { readonly Processes?: readonly (readonly string[])[] | null }): ContainerProcess[] {
   return (found.Processes ?? []).map((row) => ({
     pid: Number(row[0]),
     parentPid: Number(row[1]),
     executable: row[2] ?? '',
-    commandLine: row.slice(3).join(' '),
+    commandLine: row.slice(3).join(' ').slice(0, maxCommandLineCharacters),
   }));
 }
 
@@ -90,6 +93,7 @@ const eventTypes: Readonly<Record<string, EngineEvent['type']>> = {
   rename: 'rename',
   pause: 'pause',
   unpause: 'unpause',
+  kill: 'kill',
 };
 
 /** Undefined for events that nobody above needs. `health_status: …` has the state in its action. */
@@ -104,16 +108,19 @@ export function eventOf(line: string): EngineEvent | undefined {
   const action = raw.Action ?? '';
   const type = action.startsWith('health_status') ? 'health' : eventTypes[action];
   if (raw.Type !== 'container' || type === undefined || raw.Actor?.ID === undefined) return undefined;
-  const exitCode = raw.Actor.Attributes?.['exitCode'];
+  const { exitCode, signal } = raw.Actor.Attributes ?? {};
   return {
     type,
     containerId: raw.Actor.ID,
     at: new Date(raw.timeNano === undefined ? (raw.time ?? 0) * 1000 : raw.timeNano / 1e6),
     ...(type === 'die' && exitCode !== undefined ? { exitCode: Number(exitCode) } : {}),
+    ...(type === 'kill' && signal !== undefined ? { signal: Number(signal) } : {}),
   };
 }
 
-const unreachable = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ENOTSOCK', 'EACCES', 'ETIMEDOUT']);
+const unreachable = new Set(
+  'ECONNREFUSED ENOENT ECONNRESET EPIPE ENOTSOCK EACCES ETIMEDOUT ERR_STREAM_PREMATURE_CLOSE'.split(' '),
+);
 
 /** `doing` completes "Cannot …"; an error that is ours already is handed on. */
 export function errorOf(error: unknown, doing: string, endpoint: string): EngineError {

@@ -1,10 +1,10 @@
 // The CIs that this stack answers for, and the way to those of other stacks: one question, one answer, wherever it is asked.
-import type { Engine, Observer } from '#container-ci';
+import { type Engine, type Observer, plain } from '#container-ci';
 import type { Principal } from '#governance';
 import { principalName } from '#governance';
 import { didYouMean } from '#manifests';
 import type { Entry, Registry } from '#registry';
-import type { CiAnswer } from '../answer.ts';
+import { answerSchema, type CiAnswer } from '../answer.ts';
 import { DaemonError } from '../errors.ts';
 import { converse } from './formats.ts';
 import type { LocalCis, Registration } from './registrations.ts';
@@ -79,7 +79,7 @@ export function makeCis({ registry, local, containers, facts, callRemote, now }:
         principalName(asking.principal),
         asking.signal,
       );
-      return relayed(registration, registry.stack, question, text, started, now());
+      return plainAnswer(relayed(registration, registry.stack, question, text, started, now()));
     }
     if (containers?.observer.cis().some((one) => one.ci === record.name)) {
       return asAnswer(await containers.observer.ask(record.name, question, { signal: asking.signal }), registry.stack);
@@ -95,7 +95,7 @@ export function makeCis({ registry, local, containers, facts, callRemote, now }:
       const record = find(name);
       if (record.stack === registry.stack) return askHere(record, question, asking);
       const input = { ci: `${record.name}@${record.stack}`, question };
-      return (await callRemote(record.stack, 'ci_ask', input, asking)) as CiAnswer;
+      return plainAnswer(answerSchema.parse(await callRemote(record.stack, 'ci_ask', input, asking)));
     },
     async logs(name, tail, asking) {
       const engine = containers?.engine;
@@ -128,6 +128,25 @@ export function makeCis({ registry, local, containers, facts, callRemote, now }:
 function labelOf(name: string): string {
   const at = name.lastIndexOf('@');
   return at <= 0 ? name.toLowerCase() : `${name.slice(0, at).toLowerCase()}${name.slice(at)}`;
+}
+
+/** What another program or stack says ends in somebody's terminal: no character of it may steer that. */
+function plainAnswer(answer: CiAnswer): CiAnswer {
+  return {
+    ...answer,
+    text: plain(answer.text),
+    findings: answer.findings.map((one) => ({
+      ...one,
+      summary: plain(one.summary),
+      ...(one.mend === undefined ? {} : { mend: plain(one.mend) }),
+    })),
+    evidence: answer.evidence.map((one) => ({
+      ...one,
+      what: plain(one.what),
+      source: plain(one.source),
+      ...(one.excerpt === undefined ? {} : { excerpt: plain(one.excerpt) }),
+    })),
+  };
 }
 
 /** The answer of a CI that registered itself: its own words, with what was read being that answer. */

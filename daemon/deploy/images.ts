@@ -1,6 +1,6 @@
 // From a manifest on disk to images in this stack's store, with the records that tell the mesh of them.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
@@ -32,6 +32,9 @@ export interface Images {
   /** A manifest that was built here before, by its digest. */
   manifest(digest: string): Promise<Manifest | undefined>;
 }
+
+/** More than a lock may have; what is larger is read no further. */
+const maxFileBytes = 64 * 1024 * 1024;
 
 /** As large as a manifest may be, with its defaults written out. */
 const maxManifestBytes = 2 * 1024 * 1024;
@@ -106,8 +109,16 @@ export function recordsOf({ manifest, digest, build }: BuiltManifest): readonly 
 
 async function readText(file: string, mend: string): Promise<string> {
   try {
+    const found = await stat(file);
+    if (!found.isFile() || found.size > maxFileBytes) {
+      const what = found.isFile() ? `it has ${found.size} bytes` : 'it is no file';
+      throw new DaemonError('bad-input', `Cannot read "${file}": ${what}`, {
+        mend: 'name a manifest.json',
+      });
+    }
     return await readFile(file, 'utf8');
   } catch (cause) {
+    if (cause instanceof DaemonError) throw cause;
     throw new DaemonError(
       'not-found',
       `Cannot read "${file}": ${(cause as NodeJS.ErrnoException).code ?? 'it cannot be opened'}`,

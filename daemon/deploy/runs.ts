@@ -1,8 +1,8 @@
 // Carrying out a manifest on this stack: built, planned, started bottom-up, stopped top-down, and told to the mesh.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSummary, HealthStatus } from '#container-ci';
-import { readLabels } from '#container-ci';
-import { carryOut, ciName, engineName, planRun, planStop, type RunPlan } from '#cookbooks';
+import { engineName, identityOf } from '#container-ci';
+import { carryOut, ciName, planRun, planStop, type RunPlan } from '#cookbooks';
 import type { Registry } from '#registry';
 import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
@@ -100,9 +100,7 @@ export function makeRuns(parts: Parts): Runs {
       alone(project, async () => {
         const running = await engine.require().containers(call);
         const plan = planStop({ project, running, stack: registry.stack });
-        const removed = running
-          .filter(({ labels }) => belongsTo(labels, registry.stack, project))
-          .map(({ name }) => name);
+        const removed = running.filter((one) => belongsTo(one, registry.stack, project)).map(({ name }) => name);
         if (removed.length === 0) {
           throw new DaemonError('not-found', `Cannot stop "${project}": no container of it is on this stack`, {
             mend: 'hermesh ls run',
@@ -212,12 +210,10 @@ function removedBy(
   const wanted = new Set(
     Object.keys(manifest.containers).map((container) => engineName(manifest.project.name, container)),
   );
-  return before
-    .filter((one) => belongsTo(one.labels, stack, plan.project) && !wanted.has(one.name))
-    .map(({ name }) => name);
+  return before.filter((one) => belongsTo(one, stack, plan.project) && !wanted.has(one.name)).map(({ name }) => name);
 }
 
-function belongsTo(labels: Readonly<Record<string, string>>, stack: string, project: string): boolean {
-  const identity = readLabels(labels);
+function belongsTo(one: ContainerSummary, stack: string, project: string): boolean {
+  const identity = identityOf(one);
   return identity?.stack === stack && identity.project === project;
 }

@@ -1,5 +1,6 @@
 // Operations that build, run and stop what a manifest says, and read what a container logged.
 import { z } from 'zod';
+import { plain } from '#container-ci';
 import { declare } from './declare.ts';
 import { megabytes, table } from './table.ts';
 
@@ -131,6 +132,6 @@ export const logs = declare({
     positional: ['name'],
     examples: ['hermesh logs shop-api', 'hermesh logs api-ci@berlin --tail 20'],
   },
-  text: ({ lines }) => lines.map((line) => line.text).join('\n'),
+  text: ({ lines }) => lines.map((line) => plain(line.text)).join('\n'),
   run: (context, { name, tail }, call) => context.cis.logs(name, tail, call),
 });

@@ -38,9 +38,11 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncIterable
     }
     checkSum(header);
     const flag = String.fromCharCode(header[156] ?? 0);
-    const size = Number(pax.get('size') ?? numberAt(header, 124, 12));
+    // What describes the next entry has its own size only: a pax size is of the entry itself.
+    const isExtension = 'xgLK'.includes(flag);
+    const size = Number((isExtension ? undefined : pax.get('size')) ?? numberAt(header, 124, 12));
     if (!Number.isSafeInteger(size) || size < 0 || size > maxFileBytes) throw damaged(`a file of ${size} bytes`);
-    if (flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K') {
+    if (isExtension) {
       const body = await takePadded(reader, size, flag === 'x' || flag === 'g' ? maxPaxBytes : maxPathBytes + 1);
       if (flag === 'x') pax = paxOf(body);
       else if (flag === 'L') longName = textOf(body, 0, body.length);
@@ -100,6 +102,8 @@ function safePath(raw: string): string {
   return path;
 }
 
+const numbers = new Set(['size', 'uid', 'gid']);
+
 /** `LENGTH key=value\n` records (POSIX pax). */
 function paxOf(body: Buffer): Map<string, string> {
   const records = new Map<string, string>();
@@ -112,7 +116,11 @@ function paxOf(body: Buffer): Map<string, string> {
     }
     const record = utf8(body.subarray(space + 1, end - 1));
     const equals = record.indexOf('=');
-    records.set(record.slice(0, equals), record.slice(equals + 1));
+    const key = record.slice(0, equals);
+    if (key.startsWith('GNU.sparse.')) throw damaged('a sparse file, which no package has');
+    const value = record.slice(equals + 1);
+    if (numbers.has(key) && !/^\d{1,16}$/.test(value)) throw damaged(`a pax "${key}" that is no number`);
+    records.set(key, value);
     at = end;
   }
   return records;

@@ -48,10 +48,68 @@ test('each exit code is explained, and an asked-for end is no critical fault', (
   ] as const) {
     assert.match(explainExit(code), new RegExp(said));
     const [finding] = findFaults(factsOf({ health: stopped, state: exited(code) }));
-    assert.equal(finding?.code, 'exited');
+    // The manifest has it restarted always: an end by 0, SIGKILL or SIGTERM that stays one was asked for.
+    const isAsked = [0, 137, 143].includes(code);
+    assert.equal(finding?.code, isAsked ? 'asked-to-stop' : 'exited');
     assert.match(finding.summary, new RegExp(said));
-    assert.equal(finding.severity, code === 0 || code === 143 ? 'warning' : 'critical');
+    assert.equal(finding.severity, isAsked ? 'warning' : 'critical');
     assert.ok(finding.mend.length > 0);
+  }
+});
+
+test('a stop on request is told as that alone, whatever the log says at the end, and is no crash loop', () => {
+  const history = [1, 2, 3].flatMap((minute) => [
+    { at: at - minute * 20_000, type: 'start' as const },
+    { at: at - minute * 20_000 + 1000, type: 'die' as const, exitCode: 2, asked: true },
+  ]);
+  const [finding, ...more] = findFaults(
+    factsOf({ health: stopped, state: exited(2), history, logs: ['FATAL: terminating connection'] }),
+  );
+  assert.deepEqual(more, []);
+  assert.equal(finding?.code, 'asked-to-stop');
+  assert.match(finding.summary, /^it was asked to stop: .* with exit code 2/);
+  assert.match(finding.mend, /docker start shop-api/);
+});
+
+test('a paused container and one that never started say so', () => {
+  assert.deepEqual(codes({ health: stopped, state: { status: 'paused' } }), ['paused']);
+  assert.deepEqual(codes({ health: stopped, state: { status: 'created', pid: undefined } }), ['never-started']);
+});
+
+test('why an engine could not start a container is told by its cause, with the next step', () => {
+  const oci = 'OCI runtime create failed: container_linux.go:380: starting container process caused: exec:';
+  for (const [error, summary, mend] of [
+    [
+      `${oci} "/nope": stat /nope: no such file or directory: unknown`,
+      /^its command "\/nope" is not in its image/,
+      /entrypoint/,
+    ],
+    [
+      `${oci} "nope": executable file not found in $PATH: unknown`,
+      /^its command "nope" is not in its image/,
+      /entrypoint/,
+    ],
+    [`${oci} "/run.sh": permission denied: unknown`, /^its command "\/run.sh" can't be executed/, /0755/],
+    ['standard_init_linux.go:228: exec user process caused: exec format error', /another processor/, /platform/],
+    [
+      'driver failed programming external connectivity on endpoint x (1): Bind for 127.0.0.1:8080 failed: port is already allocated',
+      /^the port of the host 8080 that it publishes is taken/,
+      /host_port/,
+    ],
+    [
+      'driver failed programming external connectivity on endpoint x (1): Error starting userland proxy: listen tcp4 127.0.0.1:8080: bind: address already in use',
+      /^the port of the host 8080 that it publishes is taken/,
+      /host_port/,
+    ],
+    ['something new', /^the engine could not start it: something new/, /./],
+  ] as const) {
+    const [finding, ...more] = findFaults(
+      factsOf({ health: stopped, state: { status: 'created', pid: undefined, exitCode: 127, error }, logs: [] }),
+    );
+    assert.equal(finding?.code, 'start-failed');
+    assert.match(finding.summary, summary);
+    assert.match(finding.mend, mend);
+    assert.deepEqual(more, []);
   }
 });
 

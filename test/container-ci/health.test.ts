@@ -1,7 +1,7 @@
 // Health goes from starting to healthy or unhealthy by probes, and probes ask a real server from outside.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
 import type { ContainerState } from '#container-ci';
 import { afterProbe, afterState, type Health, makeHealth } from '../../container-ci/health.ts';
@@ -114,4 +114,44 @@ test('without a declared check, a container is well while its ports listen', asy
   assert.deepEqual(await look([]), { at: 7, ok: true, said: 'its main process runs' });
   assert.equal((await look([80])).ok, true);
   assert.deepEqual(await look([80, 81]), { at: 7, ok: false, said: 'nothing listens on 81' });
+});
+
+test('a server that sends headers or bytes for ever, or sends somebody elsewhere, costs one probe its time at most', async () => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (asked) => {
+      const path = String(asked).split(' ')[1];
+      if (path === '/redirect')
+        socket.end('HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n');
+      const chunk = path === '/headers' ? `X: ${'y'.repeat(1000)}\r\n` : 'z'.repeat(65_536);
+      if (path !== '/redirect')
+        socket.write(`HTTP/1.1 200 OK\r\n${path === '/bytes' ? 'Content-Length: 10737418240\r\n\r\n' : ''}`);
+      const pump = (): void => {
+        while (!socket.destroyed && socket.write(chunk));
+        if (!socket.destroyed) socket.once('drain', pump);
+      };
+      if (path === '/headers' || path === '/bytes') pump();
+      if (path === '/hints') setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 50).unref();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    for (const [path, ok, said] of [
+      ['/headers', false, /GET :\d+\/headers: /],
+      ['/bytes', true, /200/],
+      ['/redirect', false, /302, wanted 200/],
+      ['/hints', false, /./],
+    ] as const) {
+      const check: HealthCheck = { ...patient, http: { port, path, status: 200 } };
+      const began = performance.now();
+      const options = { now: () => 7, signal: AbortSignal.timeout(10_000) };
+      const got = await probe(noSockets, state, { check, ports: [] }, options);
+      assert.equal(got.ok, ok, path);
+      assert.match(got.said, said);
+      assert.ok(performance.now() - began < 3000);
+    }
+  } finally {
+    server.close();
+  }
 });

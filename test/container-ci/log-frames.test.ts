@@ -51,3 +51,25 @@ test('a terminal has no frames, a line without a time keeps its text, and an end
   for (let index = 0; index < 100; index += 1) endless.push(Buffer.alloc(10_000, 'x'));
   assert.equal(endless.end()[0]?.text.length, 16_384);
 });
+
+test('a frame of 100 MB with one line of garbage costs a line, and what follows is read', () => {
+  const decoder = makeLogDecoder(true);
+  const part = Buffer.alloc(1 << 20, 0xfe);
+  const head = Buffer.alloc(8);
+  head[0] = 2;
+  head.writeUInt32BE(100 * part.length + 1, 4);
+  const began = performance.now();
+  const before = process.memoryUsage().rss;
+  decoder.push(head);
+  for (let index = 0; index < 100; index += 1) assert.deepEqual(decoder.push(part), []);
+  const lines = [...decoder.push(Buffer.from('\n')), ...decoder.push(frame(1, `${stamp} after\n`))];
+  assert.deepEqual(
+    lines.map(({ stream, text }) => [stream, text.length > 100 ? text.length : text]),
+    [
+      ['stderr', 16_384],
+      ['stdout', 'after'],
+    ],
+  );
+  assert.ok(process.memoryUsage().rss - before < 100 << 20);
+  assert.ok(performance.now() - began < 5000);
+});

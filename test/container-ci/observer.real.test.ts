@@ -100,7 +100,8 @@ test('a real container has a CI from its start to its removal, also through a cr
   await engine.stopContainer(id, { graceSeconds: 0, signal });
   await eventually('it is stopped', () => viewOf('web-ci')?.health === 'stopped');
   const wrong = await observer.ask('web-ci', 'what is wrong?', { signal });
-  assert.equal(wrong.findings[0]?.code, 'exited');
+  assert.equal(wrong.findings[0]?.code, 'asked-to-stop');
+  assert.match(wrong.findings[0].summary, /somebody had the engine end it/);
   await engine.removeContainer(id, { signal });
   await eventually('it is gone', () => observer.cis().length === 0);
 });

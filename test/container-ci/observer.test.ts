@@ -8,6 +8,7 @@ import {
   type ContainerIntent,
   type ContainerSpec,
   type Engine,
+  EngineError,
   makeLabels,
   makeMemoryEngine,
   openObserver,
@@ -39,8 +40,8 @@ const spec = (name: string, more: Partial<ContainerSpec> = {}): ContainerSpec =>
   restart: 'no',
   ...more,
 });
-const labelled = (container: string, ci: string) =>
-  makeLabels({ stack: 's', project: 'shop', container, manifestDigest: 'm', ci, buildKey: 'b', specDigest: 'd' });
+const labelled = (container: string, ci: string, project = 'shop') =>
+  makeLabels({ stack: 's', project, container, manifestDigest: 'm', ci, buildKey: 'b', specDigest: 'd' });
 
 async function makeEngine() {
   const made = makeMemoryEngine();
@@ -109,14 +110,91 @@ test('changes tell of appearing, what readers care about, and going; a slow read
   assert.equal((await slow.next()).done, true);
 });
 
+test('a stop that somebody asked the engine for is told as one, and an end by itself is not', async () => {
+  const { engine, controls } = await makeEngine();
+  await using observer = await openObserver(parts(engine));
+  const id = await run(engine, spec('web'));
+  const end = async (how: () => unknown): Promise<string | undefined> => {
+    await eventually('it runs', () => observer.cis()[0]?.status === 'running');
+    await how();
+    await eventually('it is stopped', () => observer.cis()[0]?.status === 'exited');
+    return (await observer.ask('web-ci', 'what is wrong?', { signal })).findings[0]?.code;
+  };
+  assert.equal(await end(() => engine.stopContainer(id, { graceSeconds: 0, signal })), 'asked-to-stop');
+  await engine.startContainer(id, { signal });
+  assert.equal(await end(() => controls.die(id, { exitCode: 143 })), 'exited');
+});
+
+test('one container that the engine cannot tell about takes nothing from the others', async () => {
+  const { engine } = await makeEngine();
+  const bad = await run(engine, spec('bad'));
+  const failing: Engine = {
+    ...engine,
+    inspect: async (container, options) => {
+      if (container === bad) throw new EngineError('engine-failed', 'Cannot read it: the engine failed');
+      return await engine.inspect(container, options);
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+  await run(engine, spec('good'));
+  await using observer = await openObserver(parts(failing));
+  assert.deepEqual(observer.engineState(), { reachable: true, reason: undefined });
+  await run(engine, spec('later'));
+  await eventually('the others have CIs', () => observer.cis().length === 2);
+  assert.equal(observer.engineState().reachable, true);
+});
+
+test('labels that were copied give no other container its name, project or manifest', async () => {
+  const { engine } = await makeEngine();
+  await run(engine, spec('copy', { labels: labelled('redis', 'redis-ci') }));
+  await run(engine, spec('shop-redis', { labels: labelled('redis', 'redis-ci') }));
+  await using observer = await openObserver(parts(engine));
+  const views = observer.cis().map(({ ci, containerName, project }) => ({ ci, containerName, project }));
+  assert.deepEqual(views, [
+    { ci: 'copy-ci', containerName: 'copy', project: '' },
+    { ci: 'redis-ci', containerName: 'shop-redis', project: 'shop' },
+  ]);
+});
+
+test('fifty containers that start and die at once are all seen, with bounded work, and go without a trace', async () => {
+  const { engine, controls } = await makeEngine();
+  let atOnce = 0;
+  let most = 0;
+  const counted: Engine = {
+    ...engine,
+    processes: async (container, options) => {
+      most = Math.max(most, ++atOnce);
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnce -= 1;
+      return await engine.processes(container, options);
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const observer = await openObserver(parts(counted));
+  const ids = await Promise.all(Array.from({ length: 50 }, (_, index) => run(engine, spec(`many-${index}`))));
+  for (const id of ids.slice(25)) controls.die(id, { exitCode: 1 });
+  await eventually(
+    'all are seen as they are',
+    () => observer.cis().filter(({ health }) => health === 'stopped').length === 25 && observer.cis().length === 50,
+  );
+  await eventually('some were looked at', () => most > 0);
+  assert.ok(most <= 16, `${most} looks at once`);
+  for (const id of ids) await engine.removeContainer(id, { signal });
+  await eventually('all are gone', () => observer.cis().length === 0);
+  await observer[Symbol.asyncDispose]();
+  assert.ok(timers() <= before, 'no timer is left');
+});
+
 test('names follow label, then container, and a second claimant gets a part of its id', async () => {
-  assert.equal(wantedName({ name: 'My_App.1', labels: {} }), 'my-app-1-ci');
-  assert.equal(wantedName({ name: 'shop-api', labels: labelled('api', '') }), 'api-ci');
-  assert.equal(wantedName({ name: 'shop-api', labels: labelled('api', 'gate') }), 'gate');
+  assert.equal(wantedName({ id: 'i', name: 'My_App.1', labels: {} }), 'my-app-1-ci');
+  assert.equal(wantedName({ id: 'i', name: 'shop-api', labels: labelled('api', '') }), 'api-ci');
+  assert.equal(wantedName({ id: 'i', name: 'shop-api', labels: labelled('api', 'gate') }), 'gate');
   const { engine } = await makeEngine();
   await using observer = await openObserver(parts(engine));
-  await run(engine, spec('one', { labels: labelled('api', 'api-ci') }));
-  const second = await run(engine, spec('two', { labels: labelled('api', 'api-ci') }));
+  await run(engine, spec('shop-api', { labels: labelled('api', 'api-ci') }));
+  const second = await run(engine, spec('store-api', { labels: labelled('api', 'api-ci', 'store') }));
   const names = await eventually('both have a CI', () => {
     const cis = observer.cis().map(({ ci }) => ci);
     return cis.length === 2 && cis;

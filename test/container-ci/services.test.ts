@@ -98,3 +98,15 @@ test('the short name of an image leaves registry, namespace, tag and digest away
   assert.equal(shortImage('redis:7'), 'redis');
   assert.equal(shortImage('localhost:5000/a/b/redis'), 'redis');
 });
+
+test('five thousand processes are read in a moment', () => {
+  const processes = Array.from({ length: 5000 }, (_, pid) => ({
+    pid,
+    parentPid: 1,
+    executable: 'worker',
+    commandLine: `worker-${pid} ${'argument '.repeat(400)}`,
+  }));
+  const began = performance.now();
+  nameServices({ processes, sockets: [], image: 'x', environmentNames: [], declaredPorts: [] });
+  assert.ok(performance.now() - began < 2000);
+});

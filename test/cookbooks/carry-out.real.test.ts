@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDockerEngine } from '#container-ci/docker';
-import { carryOut, planRun, planStop, type RunFailure } from '#cookbooks';
+import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
 import { manifestSchema } from '../../manifests/schema.ts';
+import { eventually } from '../support/deadline.ts';
 import { callEngine, engineWanted, startPrivateEngine } from '../support/private-engine.ts';
 import { makeSmallImage, type SmallImage, serveSmallImages } from '../support/small-image.ts';
 
@@ -108,6 +109,18 @@ test('a project comes up on a real engine, and a version that fails gives way to
     return true;
   });
   assert.deepEqual(await list(), up, 'the version before runs again');
+
+  let restarted: Promise<void> | undefined;
+  const report = ({ step, state: at }: RunProgress): void => {
+    if (step.do === 'create' && at === 'begins') restarted ??= dockerd.crash();
+  };
+  await assert.rejects(carryOut(await plan({ web, front: bad }), { ...parts, report }, { signal }), {
+    code: 'run-failed',
+    mayRetry: true,
+    message: /what this run did is undone/,
+  });
+  await restarted;
+  await eventually('all runs as before', async () => (await list()).join() === up.join(), { timeoutMs: 20_000 });
 
   const alone = manifestSchema.parse({ manifest_version: '1.0', project: { name: 'alone' }, containers: { bad: {} } });
   const hopeless = planRun({

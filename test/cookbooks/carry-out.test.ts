@@ -135,3 +135,42 @@ test('a stop removes all containers of the project', async () => {
   await carryOut(planStop({ project: 'shop', running, stack }), parts, { signal });
   assert.deepEqual(await listOf(engine), []);
 });
+
+test('a container that somebody removes while it is put aside is out of the way', async () => {
+  const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {}, 'api-2': {} });
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  const plan = await planOf(makeProject(), 'api-2');
+  const raced: Engine = {
+    ...engine,
+    stopContainer: (container, options) => engine.removeContainer(container, options),
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+  await carryOut(plan, { ...parts, engine: raced }, { signal });
+  assert.deepEqual(await listOf(engine), ['shop-api running api-2', 'shop-redis running redis']);
+});
+
+test('a run whose engine restarts in the middle is undone once it is back, and what ran before runs again', async () => {
+  const { engine, controls, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {}, 'api-2': {} });
+  await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+  const plan = await planOf(makeProject(), 'api-2');
+  let asked = 0;
+  const restarting: Engine = {
+    ...engine,
+    createContainer: (spec, options) => {
+      controls.lose();
+      return engine.createContainer(spec, options);
+    },
+    info: (options) => {
+      asked += 1;
+      if (asked === 2) controls.mend();
+      return engine.info(options);
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+  await assert.rejects(carryOut(plan, { ...parts, engine: restarting }, { signal }), {
+    code: 'run-failed',
+    mayRetry: true,
+    message: /what this run did is undone/,
+  });
+  assert.deepEqual(await listOf(engine), ['shop-api running api-1', 'shop-redis running redis']);
+});

@@ -190,6 +190,23 @@ test('a circle of dependencies, a dependency that is not there, and a missing im
   assert.throws(() => planRun(request({ images: [] })), { code: 'missing-image', message: /build the manifest first/ });
 });
 
+test('a container that only bears our labels, by a copy or a new name, is left alone', () => {
+  const ours = afterwards(planRun(request()).steps);
+  const api = ours.find(({ name }) => name === 'shop-api');
+  assert.ok(api);
+  const copy = { ...api, id: 'copy', name: 'debug-of-api' };
+  const running = [...ours, copy];
+  assert.deepEqual(
+    planRun(request({ running })).steps.filter((step) => step.do === 'remove' || step.do === 'set-aside'),
+    [],
+  );
+  const { steps } = planStop({ project: 'shop', running, stack: 'stack-a' });
+  assert.ok(!JSON.stringify(steps).includes('debug-of-api'));
+  assert.equal(steps.filter(({ do: act }) => act === 'remove').length, 3);
+  assert.ok(!steps.some(({ do: act }) => act === 'remove-network'), 'the copy may be in it');
+  assert.deepEqual(planStop({ project: 'shop', running: [copy], stack: 'stack-a' }).steps, []);
+});
+
 test('stopping goes from the top down, and the network goes last', () => {
   const running = afterwards(planRun(request()).steps);
   assert.deepEqual(planStop({ project: 'shop', running, stack: 'stack-a', manifest: shop() }).steps.map(short), [

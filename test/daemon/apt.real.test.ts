@@ -62,3 +62,19 @@ test('the lists are fetched once an hour, and nothing of the machine is touched'
   assert.equal(statSync('/var/lib/apt/lists').mtimeMs, machine);
   assert.deepEqual(await readdir(path.join(folder.path, 'amd64', 'download')), []);
 });
+
+test('a disk that is full is told as such, not as a version that no mirror holds', {
+  skip: skip || (process.getuid?.() !== 0 && 'only root may mount'),
+}, async () => {
+  const [locked] = (await source.resolve(['hello'], 'linux/amd64', { signal })).filter(({ name }) => name === 'hello');
+  assert.ok(locked);
+  const download = path.join(folder.path, 'amd64', 'download');
+  const run = promisify(execFile);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', download]);
+  try {
+    await assert.rejects(source.fetch(locked, { signal }), { code: 'no-space', mayRetry: true });
+  } finally {
+    await run('umount', [download]);
+  }
+  assert.ok((await gather(await source.fetch(locked, { signal }))).length > 0);
+});

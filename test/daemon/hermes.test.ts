@@ -324,6 +324,19 @@ test('a registered CI is asked from any stack, in the message format that it spe
   assert.doesNotMatch([...berlin.logged, ...paris.logged].join('\n'), /swordfish/, 'credentials enter no log');
 });
 
+test('what another program says steers no terminal', async () => {
+  await using daemons = new Daemons();
+  const [berlin, paris] = await daemons.mesh('berlin', 'paris');
+  assert.ok(berlin && paris);
+  await using web = await serveHttp(() => ({ response: 'fine\x1b[2J\x1b]0;owned\x07\nand well' }));
+  await berlin.ask('POST', '/api/register', { ...numa, endpoint: web.url });
+  await eventually('paris sees it', () => paris.node.context.registry.directory.get('ci', 'numa') !== undefined);
+  for (const stack of [berlin, paris]) {
+    const { text } = (await stack.ask('POST', '/api/cis/numa/ask', { question: 'status' })).body;
+    assert.equal(text, 'fine\\x1b[2J\\x1b]0;owned\\x07\nand well');
+  }
+});
+
 test('registrations and their tokens outlive the daemon', async () => {
   await using daemons = new Daemons();
   const home = await daemons.home('berlin');

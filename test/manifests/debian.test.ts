@@ -108,6 +108,30 @@ test('paths that lead out, devices and a wrong checksum are refused', async () =
   await assert.rejects(factsOf(readTar(pieces(tar))), { code: 'invalid-package' });
 });
 
+test('sparse files and pax numbers that are none are refused, and a pax size is of its own entry only', async () => {
+  const { writeTar } = await import('../../manifests/tar.ts');
+  const long = 'l'.repeat(150);
+  const tar = async (records: string): Promise<Buffer> => {
+    // A path of 150 bytes in one part gets a pax header, whose records are replaced by others of the same length.
+    const bytes = await gather(writeTar([file(long, 'content')]));
+    const length = Number.parseInt(bytes.toString('latin1', 124, 135), 8);
+    const rest = length - Buffer.byteLength(records);
+    const padding = `${rest} comment=`.padEnd(rest - 1, 'c');
+    bytes.write(`${records}${padding}\n`, 512, 'latin1');
+    return bytes;
+  };
+  const read = async (records: string): Promise<unknown[]> => factsOf(readTar(pieces(await tar(records))));
+  assert.equal((await read('10 size=7\n')).length, 1);
+  for (const [records, message] of [
+    ['22 GNU.sparse.major=1\n', /sparse/],
+    ['12 size=0x7\n', /no number/],
+    ['9 uid=-1\n', /no number/],
+    ['8 size=\n', /no number/],
+    ['99 size=7\n', /not well formed/],
+  ] as const)
+    await assert.rejects(read(records), { code: 'invalid-package', message });
+});
+
 test('what is no package is refused', async () => {
   for (const bytes of [
     Buffer.alloc(0),

@@ -1,9 +1,9 @@
 // That a folder is read alike everywhere, and what is refused.
 import assert from 'node:assert/strict';
-import { chmod, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { readSource, readSourceFile } from '../../manifests/sources.ts';
+import { readContent, readSource, readSourceFile } from '../../manifests/sources.ts';
 import { openFolder } from './folder.ts';
 
 const { signal } = new AbortController();
@@ -108,11 +108,38 @@ test('what is not there is missing, with the place in the manifest and the near 
     ]);
     return true;
   });
-  const place = { pointer: '/containers/a/files/0' };
+  const place = { pointer: '/containers/a/files/0', signal };
   await assert.rejects(readSourceFile(folder.path, 'app', place), { code: 'missing-source' });
   await assert.rejects(readSource(folder.path, { ...all, exclude: ['**'] }, { pointer, signal }), {
     code: 'missing-source',
   });
   await symlink('/etc/passwd', path.join(folder.path, 'out'));
   await assert.rejects(readSourceFile(folder.path, 'out', place), { code: 'unsafe-source' });
+});
+
+test('a file that holds more than its size said, that is far too large, or that became a pipe is refused at once', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const place = { pointer: '/containers/a/files/0', signal };
+  // Files of /proc have a size of 0 and content, as a file has that grows while it is read.
+  await assert.rejects(readSourceFile('/proc/self', 'status', place), { code: 'source-changed' });
+  await using folder = await openFolder({ 'app/hole': '' });
+  await truncate(path.join(folder.path, 'app/hole'), 9 * 1024 ** 3);
+  await assert.rejects(readSource(folder.path, all, { pointer, signal }), { code: 'too-large' });
+  const { execFileSync } = await import('node:child_process');
+  execFileSync('mkfifo', [path.join(folder.path, 'pipe')]);
+  const content = readContent(path.join(folder.path, 'pipe'), 'a'.repeat(64));
+  await assert.rejects(Array.fromAsync(content), { code: 'source-changed', mayRetry: true });
+  await assert.rejects(Array.fromAsync(readContent(path.join(folder.path, 'gone'), '')), { code: 'source-changed' });
+});
+
+test('reading a large file ends with its signal', async () => {
+  await using folder = await openFolder({ 'app/hole': '' });
+  await truncate(path.join(folder.path, 'app/hole'), 4 * 1024 ** 3);
+  const given = new AbortController();
+  const reading = readSource(folder.path, all, { pointer, signal: given.signal });
+  given.abort(new Error('given up'));
+  const began = performance.now();
+  await assert.rejects(reading, /given up/);
+  assert.ok(performance.now() - began < 1000);
 });
