@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
 import type { EngineLink, Images, Runs } from '#daemon/deploy';
+import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
 import type { Config } from './config.ts';
 import type { Do } from './deed.ts';
@@ -13,6 +14,8 @@ export interface Context {
   readonly registry: Registry;
   readonly engine: EngineLink;
   readonly cis: Cis;
+  readonly events: Events;
+  readonly audit: Audit;
   readonly images: Images;
   readonly runs: Runs;
   readonly log: Logger;

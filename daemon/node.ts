@@ -160,6 +160,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry,
     engine,
     cis,
+    events,
+    audit,
     images,
     runs,
     log,

@@ -1,6 +1,6 @@
 // What happened, as a durable stream of CloudEvents 1.0 that can be read again from any position that is still kept.
 
-import type { Database } from '#registry';
+import { type Database, Wakeup } from '#registry';
 import { GovernanceError } from './errors.ts';
 import { type EventRow, makeStore } from './store.ts';
 
@@ -52,7 +52,7 @@ export const maxEventPage = 500;
 export class Events {
   readonly #options: EventsOptions;
   readonly #store: ReturnType<typeof makeStore>;
-  readonly #waiting = new Set<() => void>();
+  readonly #news = new Wakeup();
 
   /** The migrations of governance have been carried out on the database. */
   constructor(options: EventsOptions) {
@@ -82,7 +82,7 @@ export class Events {
     };
     const position = this.#store.appendEvent(row, keep);
     // Followers wake in a later microtask, when the synchronous transaction has ended one way or the other.
-    for (const wake of [...this.#waiting]) wake();
+    this.#news.wake();
     return this.#eventOf({ ...row, position });
   }
 
@@ -119,22 +119,8 @@ export class Events {
         yield event;
       }
       position = page.position;
-      if (page.events.length === 0) await this.#next(signal);
+      if (page.events.length === 0) await this.#news.next(signal);
     }
-  }
-
-  /** Resolves with the next append or the abort, and leaves nothing behind at either. */
-  #next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-      if (signal.aborted) done();
-    });
   }
 
   #eventOf({ id, type, time, subject, data, position }: EventRow): Event {

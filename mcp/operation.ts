@@ -61,6 +61,8 @@ export interface Operation<
   readonly command?: CommandForm;
   /** Whether another stack of the mesh may call it here. */
   readonly remote: boolean;
+  /** Whether an output tells of a failure although it was given: a command that prints it then exits with 1. */
+  readonly tellsOfFailure?: (output: z.output<Output>) => boolean;
   /** The output as a person reads it in a terminal. */
   readonly text: (output: z.output<Output>) => string;
   readonly run: (context: Context, input: z.output<Input>, call: Call<Caller>) => Promise<z.input<Output>>;

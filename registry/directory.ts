@@ -6,6 +6,7 @@ import type { Presence } from './liveness.ts';
 import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
 import type { RecordRow, Store } from './store.ts';
+import { Wakeup } from './wakeup.ts';
 import { sha256, toBytes, toHex } from './wire.ts';
 
 /** One record as readers see it; `body` has the shape of its kind. */
@@ -57,7 +58,7 @@ export class Directory {
   readonly #store: Store;
   readonly #kinds: Kinds;
   readonly #ownerOf: OwnerOf;
-  readonly #waiting = new Set<() => void>();
+  readonly #news = new Wakeup();
 
   constructor(store: Store, kinds: Kinds, ownerOf: OwnerOf) {
     this.#store = store;
@@ -140,28 +141,13 @@ export class Directory {
       }
       if (rows.length > 0) continue;
       caughtUp = true;
-      await this.#next(signal);
+      await this.#news.next(signal);
     }
   }
 
   /** Wakes those who follow; called after each commit that changed records. */
   wake(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
-  }
-
-  #next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-      if (signal.aborted) done();
-    });
+    this.#news.wake();
   }
 
   #change(row: { position: number; feed: string; kind: string; name: string }): DirectoryChange | undefined {

@@ -26,3 +26,4 @@ export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';
 export type { MayStand } from './standing.ts';
 export { registryMigrations } from './store.ts';
+export { Wakeup } from './wakeup.ts';

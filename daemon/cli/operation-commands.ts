@@ -21,6 +21,9 @@ interface Property {
   readonly default?: unknown;
 }
 
+/** Ends a command with exit code 1 after its output has said all there is to say. */
+export class ToldFailure extends Error {}
+
 /** Adds one command for each operation that `hermesh` has words for. */
 export function addOperationCommands(
   program: Command,
@@ -29,9 +32,19 @@ export function addOperationCommands(
 ): void {
   for (const operation of operations) {
     if (operation.command && (operation.command.program ?? 'hermesh') === 'hermesh') {
-      program.addCommand(commandOf(operation, program, signal));
+      addNested(program, commandOf(operation, program, signal), operation.command.words.split(' '));
     }
   }
+}
+
+/** `audit show` is the command `show` of the command `audit`, which is made when its first is added. */
+function addNested(program: Command, command: Command, words: readonly string[]): void {
+  const groups = words.slice(0, -1);
+  const parent = groups.reduce((above, word) => {
+    const known = above.commands.find((one) => one.name() === word);
+    return known ?? above.command(word).description(`Commands of "${word}".`);
+  }, program);
+  parent.addCommand(command);
 }
 
 function commandOf(operation: DaemonOperation, program: Command, signal: AbortSignal): Command {
@@ -42,7 +55,7 @@ function commandOf(operation: DaemonOperation, program: Command, signal: AbortSi
     readonly required?: readonly string[];
   };
   const properties = schema.properties ?? {};
-  const command = new Command(form.words).description(operation.sentence);
+  const command = new Command(form.words.split(' ').at(-1)).description(operation.sentence);
   for (const key of form.positional) {
     const isRequired = schema.required?.includes(key) ?? false;
     command.argument(isRequired ? `<${key}>` : `[${key}]`, properties[key]?.description ?? '');
@@ -104,6 +117,7 @@ async function carryOut(
       },
     );
     output.result(result, () => operation.text(result));
+    if (operation.tellsOfFailure?.(result)) throw new ToldFailure();
   } finally {
     output.endProgress();
   }

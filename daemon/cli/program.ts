@@ -5,7 +5,7 @@ import { readVersion } from '../version.ts';
 import { addCompletion } from './completion.ts';
 import { addManifest } from './manifest.ts';
 import { addMcp } from './mcp.ts';
-import { addOperationCommands, type CommonOptions } from './operation-commands.ts';
+import { addOperationCommands, type CommonOptions, ToldFailure } from './operation-commands.ts';
 import { printFault } from './output.ts';
 import { addUp } from './up.ts';
 import { addWatch } from './watch.ts';
@@ -27,6 +27,7 @@ export async function main(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: 'user' });
     return 0;
   } catch (error) {
+    if (error instanceof ToldFailure) return 1;
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (stop.signal.aborted) return interruptedExitCode;
     return printFault(error, { json: program.opts<CommonOptions>().json ?? false });

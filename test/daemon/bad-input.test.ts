@@ -289,3 +289,12 @@ test('a home whose identity is broken is told so, and is left as it is', async (
   fails(await hermesh(home, 'up', ...quiet), 1, /identity/);
   assert.equal(await readFile(path.join(home, 'identity.json'), 'utf8'), '{"broken":');
 });
+
+test('a command whose output tells of a failure says it and exits with 1', async () => {
+  await using daemon = await startDaemon('audited', { flags: ['--engine', 'none'] });
+  assert.equal((await daemon.run('hermesh', ['audit', 'verify'])).code, 0);
+  const cut = await daemon.run('hermesh', ['audit', 'verify', '--known', `9:${'a'.repeat(64)}`]);
+  assert.equal(cut.code, 1);
+  assert.match(cut.stdout, /^The audit log is broken at entry 1: missing\.$/m);
+  assert.equal(cut.stderr, '');
+});

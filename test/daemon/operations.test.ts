@@ -66,7 +66,11 @@ test('every operation is in HTTP, in OpenAPI, in MCP and, where it has words, in
   await client.close();
   assert.deepEqual(tools.map(({ name }) => name).sort(), names);
 
-  const commands = makeProgram(new AbortController().signal).commands.map((command) => command.name());
+  const program = makeProgram(new AbortController().signal);
+  const commands = program.commands.flatMap((command) => [
+    command.name(),
+    ...command.commands.map((below) => `${command.name()} ${below.name()}`),
+  ]);
   for (const { command, name } of operations) {
     assert.ok(command, `${name} has words`);
     if ((command.program ?? 'hermesh') === 'hermesh') assert.ok(commands.includes(command.words), command.words);
@@ -126,6 +130,31 @@ test('what changes something leaves its event and its audit entries; what only l
     ['io.hermesh.mesh.joined', 'io.hermesh.mesh.left'],
   );
   assert.doesNotMatch(JSON.stringify(other), /invite-|hermesh-invite/, 'no token stands in a log');
+});
+
+test('what happened is listed, and an audit log that was touched is found out', async () => {
+  await using daemons = new Daemons();
+  const berlin = await daemons.open('berlin');
+  for (let count = 0; count < 3; count += 1) await berlin.ask('POST', '/api/mesh/invites', {});
+  const { events, position } = (await berlin.ask('GET', '/api/events?since=1')).body;
+  assert.deepEqual(
+    events.map(({ type, position: at }: { type: string; position: number }) => [type, at]),
+    [
+      ['io.hermesh.invite.made', 2],
+      ['io.hermesh.invite.made', 3],
+    ],
+  );
+  assert.equal(position, 3);
+  const { entries } = (await berlin.ask('GET', '/api/audit?limit=2')).body;
+  assert.deepEqual(
+    entries.map(({ operation, outcome }: { operation: string; outcome: string }) => `${operation} ${outcome}`),
+    ['mesh_invite allowed', 'mesh_invite done'],
+  );
+  const whole = (await berlin.ask('GET', '/api/audit/verification')).body;
+  assert.deepEqual([whole.intact, whole.sequence], [true, 6]);
+  const later = `known=${whole.sequence + 1}:${whole.hash}`;
+  const cut = (await berlin.ask('GET', `/api/audit/verification?${later}`)).body;
+  assert.deepEqual(cut, { intact: false, sequence: 7, reason: 'missing' });
 });
 
 test('a role decides what a principal may do, and where it stands what it may ask', () => {
