@@ -1,8 +1,6 @@
 // The entry of `aish`: reads the environment and the command line, and ends with the exit code of the outcome.
-import { enableCompileCache } from 'node:module';
+import { main } from './program.ts';
 
-enableCompileCache();
-const { main } = await import('./program.ts');
 const { HERMESH_HOME, XDG_STATE_HOME, HOME = '/root', USER = 'someone', TEKTON_NAME } = process.env;
 process.exitCode = await main(process.argv.slice(2), {
   home: HERMESH_HOME ?? `${XDG_STATE_HOME ?? `${HOME}/.local/state`}/hermesh`,

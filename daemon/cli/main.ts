@@ -1,6 +1,4 @@
 // The entry of `hermesh`: reads the command line, carries it out, and ends with the exit code of the outcome.
-import { enableCompileCache } from 'node:module';
+import { main } from './program.ts';
 
-enableCompileCache();
-const { main } = await import('./program.ts');
 process.exitCode = await main(process.argv.slice(2));
