@@ -1,7 +1,7 @@
 // What operations are given: the parts of a running stack, and the one way to record a deed.
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
-import type { EngineLink, Images, Runs } from '#daemon/deploy';
+import type { EngineState, Images, Runs } from '#daemon/deploy';
 import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
 import type { Config } from './config.ts';
@@ -12,7 +12,8 @@ export interface Context {
   readonly version: string;
   readonly startedAt: Date;
   readonly registry: Registry;
-  readonly engine: EngineLink;
+  /** How the engine is now. */
+  engineState(): EngineState;
   readonly cis: Cis;
   readonly events: Events;
   readonly audit: Audit;

@@ -15,8 +15,21 @@ export interface Home extends AsyncDisposable {
   readonly token: string;
 }
 
+/** What Linux takes for the path of a unix socket (`sun_path`, less its end). */
+const maxSocketPathBytes = 107;
+
 /** Makes the directory (0700) and takes it for this process; throws `home-in-use` where another daemon has it. */
 export function openHome(directory: string): Home {
+  const socket = path.join(directory, 'daemon.sock');
+  if (Buffer.byteLength(socket) > maxSocketPathBytes) {
+    throw new DaemonError(
+      'home-unusable',
+      `Cannot use the home "${directory}": the path of its socket is longer than ${maxSocketPathBytes} bytes`,
+      {
+        mend: 'name one with a shorter path with --home DIR',
+      },
+    );
+  }
   try {
     makeDirectory(directory);
   } catch (cause) {
@@ -33,7 +46,7 @@ export function openHome(directory: string): Home {
     database: path.join(directory, 'hermesh.sqlite'),
     blobs: path.join(directory, 'blobs'),
     apt: path.join(directory, 'apt'),
-    socket: path.join(directory, 'daemon.sock'),
+    socket,
     token: readOrMakeToken(path.join(directory, 'token')),
     async [Symbol.asyncDispose]() {
       rmSync(pidFile, { force: true });

@@ -1,5 +1,6 @@
 // Runs one stack in the foreground: says what it is, and stops within 5 s of being told to.
 import { type DestinationStream, pino } from 'pino';
+import { describeEngine } from '#daemon/deploy';
 import { openLibp2pNetwork } from '#daemon/libp2p';
 import type { Config } from './config.ts';
 import { cryptoRandom, type Node, openNode } from './node.ts';
@@ -67,7 +68,7 @@ async function openLog(): Promise<DestinationStream> {
 }
 
 function announcement({ context }: Node): Record<string, unknown> {
-  const { config, registry, engine, links } = context;
+  const { config, registry, links } = context;
   return {
     name: config.name,
     stack: registry.stack,
@@ -75,7 +76,7 @@ function announcement({ context }: Node): Record<string, unknown> {
     http: links.http,
     socket: links.socket,
     addresses: context.addresses(),
-    engine: engine.state,
+    engine: context.engineState(),
     mcp: mcpSnippet('claude', config.home).value,
   };
 }
@@ -83,17 +84,13 @@ function announcement({ context }: Node): Record<string, unknown> {
 /** What a person wants to see once. */
 function block(node: Node): string {
   const { context } = node;
-  const { config, registry, engine, links } = context;
-  const state =
-    engine.state.state === 'connected'
-      ? `${engine.state.info.kind} ${engine.state.info.version}`
-      : `none (${engine.state.reason})`;
+  const { config, registry, links } = context;
   return [
     `name      ${config.name}`,
     `stack id  ${registry.stack}`,
     `HTTP      ${links.http}  (token in ${config.home}/token)`,
     `libp2p    ${context.addresses()[0] ?? '-'}`,
-    `engine    ${state}`,
+    `engine    ${describeEngine(context.engineState())}`,
     `MCP       ${JSON.stringify(mcpSnippet('claude', config.home).value)}`,
     '',
     'Ctrl-C stops it. Next: hermesh status',

@@ -4,7 +4,17 @@ import type { Logger } from 'pino';
 import { type HealthStatus, openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
 import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
-import { lazyPackageSource, makeIntents, makePullAccess, makeRuns, openEngineLink, openImages } from '#daemon/deploy';
+import {
+  describeEngine,
+  type EngineState,
+  lazyPackageSource,
+  makeIntents,
+  makePullAccess,
+  makeRuns,
+  openEngineLink,
+  openImages,
+  stateNow,
+} from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
@@ -117,13 +127,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }),
   );
 
+  const engineState = (): EngineState => stateNow(engine.state, observer);
   const startedAt = new Date(now());
   const version = readVersion();
   const cis: Cis = makeCis({
     registry,
     local,
     containers,
-    facts: () => factsOf(registry, config.name, version, startedAt, describeEngine(engine.state)),
+    facts: () => factsOf(registry, config.name, version, startedAt, describeEngine(engineState())),
     callRemote: (stack, operation, input, { principal, signal: until }) => {
       const entry = { principal: principalName(principal), operation, inputDigest: inputDigest(input) };
       database.transaction(() => audit.append({ ...entry, rule: 'built-in/look', outcome: 'allowed' }));
@@ -158,7 +169,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     version,
     startedAt,
     registry,
-    engine,
+    engineState,
     cis,
     events,
     audit,
@@ -264,12 +275,7 @@ async function nameOf(registry: Registry, config: Config): Promise<string> {
   );
 }
 
-function describeStack(
-  config: Config,
-  version: string,
-  addresses: readonly string[],
-  engine: Context['engine']['state'],
-): object {
+function describeStack(config: Config, version: string, addresses: readonly string[], engine: EngineState): object {
   return {
     name: config.name,
     site: config.site,
@@ -277,7 +283,7 @@ function describeStack(
     labels: config.labels,
     addresses: [...addresses],
     version,
-    ...(engine.state === 'connected' ? { engine: { id: engine.info.id, kind: engine.info.kind } } : {}),
+    ...(engine.state !== 'none' ? { engine: { id: engine.info.id, kind: engine.info.kind } } : {}),
   };
 }
 
@@ -290,10 +296,6 @@ function stackCi(name: string): object {
     health: 'healthy',
     services: [],
   };
-}
-
-function describeEngine(engine: Context['engine']['state']): string {
-  return engine.state === 'connected' ? `${engine.info.kind} ${engine.info.version}` : `none (${engine.reason})`;
 }
 
 function factsOf(registry: Registry, name: string, version: string, startedAt: Date, engine: string) {

@@ -1,19 +1,35 @@
 // The one engine of a stack: found, claimed so that no other stack takes it, and watched for being there.
 import type { Logger } from 'pino';
-import type { Engine, EngineInfo } from '#container-ci';
+import type { Engine, EngineInfo, Observer } from '#container-ci';
 import { type EngineSocket, findEngine } from '#container-ci/docker';
 import type { Config } from '../config.ts';
 import { DaemonError } from '../errors.ts';
 
 export type EngineState =
   | { readonly state: 'none'; readonly reason: string }
-  | { readonly state: 'connected'; readonly info: EngineInfo };
+  | { readonly state: 'connected'; readonly info: EngineInfo }
+  | { readonly state: 'unreachable'; readonly info: EngineInfo; readonly reason: string };
 
 export interface EngineLink extends AsyncDisposable {
+  /** As it was when it was opened; `stateNow` says how it is. */
   readonly state: EngineState;
   /** Throws `no-engine` with how to get one. */
   require(): Engine;
   readonly engine: Engine | undefined;
+}
+
+/** How the engine is, by what its observer hears of it. */
+export function stateNow(opened: EngineState, observer: Pick<Observer, 'engineState'> | undefined): EngineState {
+  const heard = observer?.engineState();
+  if (opened.state !== 'connected' || !heard || heard.reachable) return opened;
+  return { state: 'unreachable', info: opened.info, reason: heard.reason ?? 'it does not answer' };
+}
+
+/** `docker 28.0`, and what is wrong with it, for people. */
+export function describeEngine(engine: EngineState): string {
+  if (engine.state === 'none') return `none (${engine.reason})`;
+  const name = `${engine.info.kind} ${engine.info.version}`;
+  return engine.state === 'connected' ? name : `${name}, unreachable: ${engine.reason}`;
 }
 
 /**

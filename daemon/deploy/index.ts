@@ -1,6 +1,6 @@
 // The door of building and running on this stack.
 export type { EngineLink, EngineState } from './engine-link.ts';
-export { openEngineLink } from './engine-link.ts';
+export { describeEngine, openEngineLink, stateNow } from './engine-link.ts';
 export type { BuiltManifest, Images, LoadedManifest } from './images.ts';
 export { loadLock, loadManifest, lockFileOf, openImages } from './images.ts';
 export { makeIntents } from './intents.ts';

@@ -65,7 +65,7 @@ export const status = declare({
       `version   ${s.version}, up since ${s.startedAt}, ${Math.round(s.residentBytes / 1e6)} MB resident`,
       `mesh      ${s.mesh.id}: ${s.mesh.up} of ${s.mesh.stacks} ${s.mesh.stacks === 1 ? 'stack' : 'stacks'} up`,
       `site      ${s.site.name} (${s.site.type})`,
-      `engine    ${s.engine.state === 'connected' ? `${s.engine.kind} ${s.engine.version}` : `none: ${s.engine.reason}`}`,
+      `engine    ${sayEngine(s.engine)}`,
       `CIs       ${s.cis.here} here, ${s.cis.mesh} in the mesh${s.cis.unwell.length > 0 ? `; not well: ${s.cis.unwell.join(', ')}` : ''}`,
       `HTTP      ${s.http}`,
       ...(s.hiddenRecords > 0
@@ -73,7 +73,8 @@ export const status = declare({
         : []),
     ].join('\n'),
   async run(context) {
-    const { registry, engine, config } = context;
+    const { registry, config } = context;
+    const engine = context.engineState();
     const members = registry.members();
     const cis = registry.directory.list({ kind: 'ci' });
     const unwell = cis
@@ -91,14 +92,15 @@ export const status = declare({
       },
       site: config.site,
       engine:
-        engine.state.state === 'connected'
-          ? {
-              state: 'connected',
-              kind: engine.state.info.kind,
-              id: engine.state.info.id,
-              version: engine.state.info.version,
-            }
-          : engine.state,
+        engine.state === 'none'
+          ? engine
+          : {
+              state: engine.state,
+              kind: engine.info.kind,
+              id: engine.info.id,
+              version: engine.info.version,
+              ...(engine.state === 'unreachable' ? { reason: engine.reason } : {}),
+            },
       cis: { here: cis.filter(({ stack }) => stack === registry.stack).length, mesh: cis.length, unwell },
       http: context.links.http,
       addresses: [...context.addresses()],
@@ -227,6 +229,21 @@ export const get = declare({
     };
   },
 });
+
+function sayEngine({
+  state,
+  kind,
+  version,
+  reason,
+}: {
+  state: string;
+  kind?: string;
+  version?: string;
+  reason?: string;
+}): string {
+  if (state === 'none') return `none (${reason})`;
+  return `${kind} ${version}${reason === undefined ? '' : `, ${state}: ${reason}`}`;
+}
 
 /** What a line of a list has room for. */
 function summary(body: unknown): string {

@@ -1,8 +1,11 @@
 // A home on the disk: who may read it, what stays over a restart, and that two daemons never have it.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { openHome } from '../../daemon/home.ts';
 import { Daemons } from '../support/daemons.ts';
 
 const modeOf = async (file: string): Promise<string> => ((await stat(file)).mode & 0o777).toString(8);
@@ -29,6 +32,16 @@ test('a stop leaves no socket and no process id, and a start finds the same stac
   assert.equal(second.node.token, first.node.token);
   assert.equal(second.node.context.registry.stack, first.node.context.registry.stack);
   assert.equal(second.node.context.registry.mesh().id, first.node.context.registry.mesh().id);
+});
+
+test('a home whose socket could not be made is refused before anything is made', async () => {
+  const directory = path.join(tmpdir(), 'x'.repeat(120));
+  assert.throws(() => openHome(directory), {
+    code: 'home-unusable',
+    message: /longer than 107 bytes/,
+    mend: /--home DIR/,
+  });
+  assert.equal(existsSync(directory), false);
 });
 
 test('a home that is in use is refused, and what was refused leaves the first one as it was', async () => {
