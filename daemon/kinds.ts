@@ -25,7 +25,6 @@ const ciSchema = z.object({
       image: short,
       project: short.optional(),
       manifestDigest: short.optional(),
-      role: short.optional(),
     })
     .optional(),
   /** It registered without proving who it is (`--hermes open`). */
@@ -60,13 +59,13 @@ const runSchema = z.object({
 });
 export type RunRecord = z.infer<typeof runSchema>;
 
-export const ciKind = defineKind({ name: 'ci', schema: ciSchema, maxBytes: 16_384, writer: 'any-member' });
-export const manifestKind = defineKind({
+const ciKind = defineKind({ name: 'ci', schema: ciSchema, maxBytes: 16_384, writer: 'any-member' });
+const manifestKind = defineKind({
   name: 'manifest',
   schema: manifestRecordSchema,
   maxBytes: 16_384,
   writer: 'any-member',
 });
-export const buildKind = defineKind({ name: 'build', schema: buildSchema, maxBytes: 4_096, writer: 'any-member' });
-export const runKind = defineKind({ name: 'run', schema: runSchema, maxBytes: 16_384, writer: 'any-member' });
+const buildKind = defineKind({ name: 'build', schema: buildSchema, maxBytes: 4_096, writer: 'any-member' });
+const runKind = defineKind({ name: 'run', schema: runSchema, maxBytes: 16_384, writer: 'any-member' });
 export const daemonKinds = [ciKind, manifestKind, buildKind, runKind] as const;

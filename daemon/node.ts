@@ -194,7 +194,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     await registry.join(options.join, { signal });
   }
   if (observer) {
-    const keeping = keepContainerRecords(observer, registry, room('cis'), { signal: stopping.signal });
+    const keeping = keepContainerRecords(observer, registry, local, room('cis'), { signal: stopping.signal });
     keeping.catch((error: unknown) => {
       if (!stopping.signal.aborted) onFault(error);
     });

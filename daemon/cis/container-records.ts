@@ -3,11 +3,13 @@ import type { Logger } from 'pino';
 import type { CiView, Observer } from '#container-ci';
 import type { Registry } from '#registry';
 import type { CiRecord } from '../kinds.ts';
+import type { LocalCis } from './registrations.ts';
 
 /** Follows the observer until the signal is aborted. Records of containers that went while no daemon ran are removed first. */
 export async function keepContainerRecords(
   observer: Observer,
   registry: Registry,
+  local: Pick<LocalCis, 'giveWay'>,
   log: Logger,
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
@@ -16,12 +18,14 @@ export async function keepContainerRecords(
   const gone = registry.directory
     .list({ kind: 'ci', stack: registry.stack })
     .filter((one) => (one.body as CiRecord).type === 'container' && !present.has(one.name));
+  for (const name of present) local.giveWay(name);
   registry.write([
     ...gone.map((one) => ({ kind: 'ci', name: one.name, body: undefined })),
     ...observer.cis().map((view) => ({ kind: 'ci', name: view.ci, body: recordOf(view) })),
   ]);
   for await (const change of changes) {
     const { ci } = change.view;
+    if (change.type !== 'gone') local.giveWay(ci);
     log.debug({ ci, change: change.type, health: change.view.health }, 'ci changed');
     registry.write([{ kind: 'ci', name: ci, body: change.type === 'gone' ? undefined : recordOf(change.view) }]);
   }

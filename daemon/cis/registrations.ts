@@ -58,6 +58,8 @@ export interface LocalCis extends AsyncDisposable {
   /** Throws `unauthenticated` for a wrong token, `not-found` for an unknown id. */
   heartbeat(idOrName: string, by: Speaker): Registration;
   unregister(idOrName: string, by: Speaker): void;
+  /** Lets go of a CI whose name a container's CI has now: nobody answers in place of a container. */
+  giveWay(name: string): void;
 }
 
 interface Options {
@@ -175,6 +177,12 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, monoton
     },
     unregister(idOrName, by) {
       drop(owned(idOrName, by));
+    },
+    giveWay(name) {
+      const one = byName(name);
+      if (!one) return;
+      log.warn({ ci: name, id: one.id }, "deregistered: a container's CI has the name");
+      drop(one);
     },
     async [Symbol.asyncDispose]() {
       clearInterval(sweep);

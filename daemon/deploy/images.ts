@@ -57,7 +57,7 @@ export function lockFileOf(manifestFile: string): string {
 }
 
 /** Undefined where there is none, which is enough for a manifest without Debian packages. */
-export async function loadLock(manifestFile: string): Promise<Lock | undefined> {
+async function loadLock(manifestFile: string): Promise<Lock | undefined> {
   const file = lockFileOf(manifestFile);
   return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
 }

@@ -1,8 +1,8 @@
 // The door of building and running on this stack.
 export type { EngineLink, EngineState } from './engine-link.ts';
 export { describeEngine, openEngineLink, stateNow } from './engine-link.ts';
-export type { BuiltManifest, Images, LoadedManifest } from './images.ts';
-export { loadLock, loadManifest, lockFileOf, openImages } from './images.ts';
+export type { Images } from './images.ts';
+export { loadManifest, lockFileOf, openImages } from './images.ts';
 export { makeIntents } from './intents.ts';
 export { lazyPackageSource } from './packages.ts';
 export type { PullAccess } from './pull-access.ts';

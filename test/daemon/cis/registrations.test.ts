@@ -101,3 +101,16 @@ test('the token itself is kept nowhere', async (context) => {
   const { token } = local.register(numa);
   assert.doesNotMatch(JSON.stringify([...rows.values(), ...local.list()]), new RegExp(token));
 });
+
+test("a CI gives way to a container's CI of its name, and its token opens nothing any more", async (context) => {
+  const { local, rows, published } = open(context);
+  await using _closing = local;
+  const { token } = local.register(numa);
+  local.register({ ...numa, name: 'other' });
+  local.giveWay('nobody');
+  assert.equal(rows.size, 2);
+  local.giveWay('numa');
+  assert.deepEqual([...published.keys()], ['other']);
+  assert.equal(rows.size, 1);
+  assert.throws(() => local.heartbeat('numa', { token, isOwner: false }), { code: 'not-found' });
+});
