@@ -20,7 +20,7 @@ import { operations } from '#daemon/operations';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
-import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } from '#registry';
+import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
@@ -92,7 +92,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       network,
       kinds: [...daemonKinds],
       mayStand,
-      now,
+      clock: { ...systemClock, now, monotonic },
       random: randomBytes,
       log: room('registry'),
     }),

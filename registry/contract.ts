@@ -1,12 +1,14 @@
 // What the registry promises to those above it, and what it asks of them.
+
+import type { Directory } from '#registry/directory';
+import type { Presence } from '#registry/liveness';
+import type { ReplicateOptions } from '#registry/replication';
+import type { Clock } from './clock.ts';
 import type { Database } from './database.ts';
-import type { Directory } from './directory.ts';
 import type { Identity } from './identity.ts';
 import type { Kind, MemberRole } from './kind.ts';
-import type { Presence } from './liveness.ts';
 import type { Log } from './log.ts';
 import type { Network, StackId } from './network.ts';
-import type { ReplicateOptions } from './replicate.ts';
 import type { MayStand } from './standing.ts';
 
 /** One stack of the mesh; times are milliseconds since 1970. */
@@ -41,8 +43,7 @@ export interface RegistryOptions {
   readonly mayStand: MayStand;
   /** Where others can dial this stack; by default what the network says. */
   readonly addresses?: () => readonly string[];
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  readonly clock: Clock;
   /** That many random bytes. */
   readonly random: (sizeBytes: number) => Uint8Array;
   readonly log: Log;

@@ -38,6 +38,42 @@ export function openDatabase(file: string, floors: readonly FloorMigrations[]): 
   }
 }
 
+/** Statements of one store, each prepared at its first use. */
+export class Prepared {
+  readonly #database: Database;
+  readonly #statements = new Map<string, Sqlite.Statement<unknown[]>>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The number of rows that it changed. */
+  run(sql: string, ...values: unknown[]): number {
+    return this.#statement(sql).run(...values).changes;
+  }
+
+  /** The id of the row that it inserted. */
+  insert(sql: string, ...values: unknown[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid);
+  }
+
+  get<Row>(sql: string, ...values: unknown[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
+  all<Row>(sql: string, ...values: unknown[]): Row[] {
+    return this.#statement(sql).all(...values) as Row[];
+  }
+
+  #statement(sql: string): Sqlite.Statement<unknown[]> {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const made = this.#database.prepare(sql);
+    this.#statements.set(sql, made);
+    return made;
+  }
+}
+
 /** A second process (a backup, a command) may hold the lock this long. */
 const busyTimeoutMs = 5_000;
 

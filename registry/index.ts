@@ -1,16 +1,20 @@
 // The door of the registry: identity, signed records, who belongs to the mesh, and the seam to the network.
+
+export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from '#registry/directory';
+export type { Presence } from '#registry/liveness';
 export { Broadcast } from './broadcast.ts';
+export type { Clock } from './clock.ts';
+export { pause, systemClock, within } from './clock.ts';
 export type { Member, Registry, RegistryOptions, Write } from './contract.ts';
 export type { Database, FloorMigrations } from './database.ts';
 export { openDatabase } from './database.ts';
-export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from './directory.ts';
 export type { Identity } from './identity.ts';
 export { isStackId, loadOrMakeIdentity, makeIdentity, stackIdOf, verifyBy } from './identity.ts';
 export type { Kind, MemberRole } from './kind.ts';
 export { defineKind, stackKind } from './kind.ts';
-export type { Presence } from './liveness.ts';
 export type { Log } from './log.ts';
 export { MemoryHub } from './memory-network.ts';
+export { registryMigrations } from './migrations.ts';
 export type {
   Access,
   Exchange,
@@ -25,5 +29,4 @@ export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';
 export type { MayStand } from './standing.ts';
-export { registryMigrations } from './store.ts';
 export { Wakeup } from './wakeup.ts';

@@ -1,10 +1,9 @@
 // Which records may stand: known kind, right shape, and an owner with the right; the others are kept, and hidden.
-import type { Change } from './feed.ts';
+import type { Change, FeedStore } from '#registry/feeds';
+import type { Membership, RosterStore } from '#registry/roster';
 import type { Kinds, MemberRole } from './kind.ts';
-import type { Membership } from './membership.ts';
 import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
-import type { Store } from './store.ts';
 
 /** Says whether a record of that owner may stand; a string is why not. */
 export type MayStand = (
@@ -15,13 +14,15 @@ export type MayStand = (
 export class Standing {
   readonly #kinds: Kinds;
   readonly #membership: Membership;
-  readonly #store: Store;
+  readonly #feeds: FeedStore;
+  readonly #settings: RosterStore;
   readonly #mayStand: MayStand;
 
-  constructor(kinds: Kinds, membership: Membership, store: Store, mayStand: MayStand) {
+  constructor(kinds: Kinds, membership: Membership, feeds: FeedStore, settings: RosterStore, mayStand: MayStand) {
     this.#kinds = kinds;
     this.#membership = membership;
-    this.#store = store;
+    this.#feeds = feeds;
+    this.#settings = settings;
     this.#mayStand = mayStand;
   }
 
@@ -42,18 +43,18 @@ export class Standing {
 
   /** Judges stored records anew, of one owner or of all, after kinds or rights changed. */
   judgeAnew(owner?: StackId): void {
-    for (const row of this.#store.everyRecord(owner)) {
+    for (const row of this.#feeds.everyRecord(owner)) {
       const fault = this.faultOf(row.feed, row);
-      if (fault !== (row.fault ?? undefined)) this.#store.setFault(row.feed, row.key, fault);
+      if (fault !== (row.fault ?? undefined)) this.#feeds.setFault(row.feed, row.key, fault);
     }
   }
 
   /** Judges all anew where the kinds are other ones than those that the stored records were judged by. */
   judgeByKinds(): void {
     const fingerprint = this.#kinds.fingerprint();
-    if (this.#store.setting('kinds') === fingerprint) return;
+    if (this.#settings.setting('kinds') === fingerprint) return;
     this.judgeAnew();
-    this.#store.setSetting('kinds', fingerprint);
+    this.#settings.setSetting('kinds', fingerprint);
   }
 
   #judge(record: { kind: string; name: string; body: unknown }, owner: StackId): string | undefined {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { RegistryError, type RegistryErrorCode } from '#registry';
-import { makeJoinRequest, readToken, writeToken } from '../../registry/admission.ts';
-import { Membership } from '../../registry/membership.ts';
-import { Store } from '../../registry/store.ts';
+import { makeJoinRequest, readToken, writeToken } from '../../registry/roster/admission.ts';
+import { Membership } from '../../registry/roster/membership.ts';
+import { RosterStore } from '../../registry/roster/store.ts';
 import { Constellation, converge, join, type Node, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
 
@@ -226,7 +226,7 @@ test('a stack that was ended while it left founds a mesh of its own when it star
     const two = await sky.open('two', { file });
     await join(two, one);
     write(two, 'note', 'mine');
-    new Membership(new Store(two.database), two.identity, Date.now).leave();
+    new Membership(new RosterStore(two.database), two.identity, Date.now).leave();
     await two[Symbol.asyncDispose]();
     const again = await sky.open('two', { file });
     assert.equal(again.registry.mesh().foundedHere, true);

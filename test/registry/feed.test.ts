@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { makeDelta, recordHash, recordKey, relate, verifyDelta } from '../../registry/feed.ts';
+import { makeDelta, recordHash, recordKey, relate, verifyDelta } from '../../registry/feeds/feed.ts';
+import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
 import {
   makeStatement,
   meshOf,
@@ -10,8 +11,7 @@ import {
   readRoster,
   type Statement,
   verifyStatement,
-} from '../../registry/roster.ts';
-import { emptyRoot, put, rootOf, type Trie } from '../../registry/trie.ts';
+} from '../../registry/roster/roster.ts';
 import { identityOf } from '../support/constellation.ts';
 
 const owner = identityOf('owner');

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDatabase, registryMigrations } from '#registry';
-import { Feeds } from '../../registry/feeds.ts';
-import { type Deed, Replica } from '../../registry/replicate.ts';
-import { Store } from '../../registry/store.ts';
+import { Feeds } from '../../registry/feeds/feeds.ts';
+import { FeedStore } from '../../registry/feeds/store.ts';
+import { type Deed, Replica } from '../../registry/replication/replicate.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { identityOf } from '../support/constellation.ts';
 
@@ -13,7 +13,7 @@ const mesh = 'a'.repeat(64);
 function open(word: string) {
   const identity = identityOf(word);
   const database = openDatabase(':memory:', [registryMigrations]);
-  const feeds = new Feeds(new Store(database), identity, () => undefined);
+  const feeds = new Feeds(new FeedStore(database), identity, () => undefined);
   const around = { self: identity.stack, mesh: () => mesh, isMember: () => true, chance: () => 0.5 };
   const replica = new Replica(feeds, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
   let count = 0;
@@ -35,7 +35,7 @@ test('a change after a quiet moment leaves at once, and those that follow leave 
   assert.deepEqual(typesOf(one.replica.committed(one.write(), 0)), ['publish']);
   assert.deepEqual(one.replica.committed(one.write(), 10), []);
   assert.deepEqual(one.replica.committed(one.write(), 20), []);
-  assert.equal(one.replica.wakeAt(20), 100);
+  assert.equal(one.replica.wakeAt(), 100);
   assert.deepEqual(one.replica.tick(99), []);
   assert.deepEqual(typesOf(one.replica.tick(100)), ['publish']);
   assert.deepEqual(typesOf(one.replica.committed(one.write(), 300)), ['publish']);
@@ -45,7 +45,7 @@ test('a round of anti-entropy asks at most three of those who are connected', ()
   using one = open('one');
   for (const word of ['a', 'b', 'c', 'd', 'e']) one.replica.connected(identityOf(word).stack);
   one.replica.disconnected(identityOf('a').stack);
-  const at = one.replica.wakeAt(20);
+  const at = one.replica.wakeAt();
   assert.ok(at >= 500 && at <= 1_500);
   const asked = one.replica.tick(at).flatMap((deed) => (deed.type === 'exchange' ? [deed.with] : []));
   assert.equal(new Set(asked).size, 3);

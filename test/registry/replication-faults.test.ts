@@ -6,8 +6,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { mayStand } from '#governance';
 import { type Kind, type Network, RegistryError } from '#registry';
-import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feed.ts';
-import { emptyRoot, put, rootOf, type Trie } from '../../registry/trie.ts';
+import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feeds/feed.ts';
+import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
 import { toBytes } from '../../registry/wire.ts';
 import {
   Constellation,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Handler, Network } from '#registry';
-import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feed.ts';
-import { emptyRoot, put, rootOf, type Trie } from '../../registry/trie.ts';
+import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feeds/feed.ts';
+import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { Constellation, converge, identityOf, type Node, notes, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';

@@ -11,7 +11,7 @@ import {
   rightful,
   type Statement,
   verifyStatement,
-} from '../../registry/roster.ts';
+} from '../../registry/roster/roster.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { Constellation, identityOf, join } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { openLibp2pNetwork } from '#daemon/libp2p';
-import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations } from '#registry';
+import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import { noteKind, silentLog } from '../support/constellation.ts';
 
 const [home = '', name = '', token] = process.argv.slice(2);
@@ -22,7 +22,7 @@ const registry = stack.use(
     network,
     kinds: [noteKind],
     mayStand: () => undefined,
-    now: Date.now,
+    clock: systemClock,
     random: (sizeBytes) => randomBytes(sizeBytes),
     log: silentLog,
   }),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { emptyRoot, find, put, remove, rootOf, type Trie } from '../../registry/trie.ts';
+import { emptyRoot, find, put, remove, rootOf, type Trie } from '../../registry/feeds/trie.ts';
 
 const keyOf = (at: number): Uint8Array => createHash('sha256').update(`key ${at}`).digest();
 /** Keys that share long prefixes too, which hashes alone would hardly show. */

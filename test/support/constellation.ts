@@ -15,6 +15,7 @@ import {
   openRegistry,
   type Registry,
   registryMigrations,
+  systemClock,
 } from '#registry';
 import { eventually } from './deadline.ts';
 
@@ -79,7 +80,7 @@ export class Constellation implements AsyncDisposable {
       network,
       kinds: all.kinds ?? [noteKind, lawKind],
       mayStand: all.mayStand ?? (() => undefined),
-      now: all.now ?? Date.now,
+      clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
       log: silentLog,
       replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },

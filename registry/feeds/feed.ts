@@ -1,9 +1,9 @@
 // What a feed is on the wire: signed heads, deltas and their verification; pure, and bytes stay as they were received.
 import { z } from 'zod';
-import { isStackId, verifyBy } from './identity.ts';
-import { maxNameLength, maxRecordBytes } from './kind.ts';
+import { isStackId, verifyBy } from '../identity.ts';
+import { maxNameLength, maxRecordBytes } from '../kind.ts';
+import { bytesSchema, fromBytes, sameBytes, sha256, toBytes, toHex } from '../wire.ts';
 import { emptyRoot } from './trie.ts';
-import { bytesSchema, fromBytes, sameBytes, sha256, toBytes, toHex } from './wire.ts';
 
 /** A feed holds at most this many live records and bytes of bodies: what one stack may cost every other. */
 export const maxFeedRecords = 10_000;

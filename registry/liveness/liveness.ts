@@ -1,5 +1,5 @@
 // Which stacks are there, as seen from here: connected, heard of, or out of reach since when and why.
-import type { StackId } from './network.ts';
+import type { StackId } from '../network.ts';
 
 /** What is known of a stack's presence; `by` is the stack that says so. Times are milliseconds since 1970. */
 export interface Presence {

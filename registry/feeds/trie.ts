@@ -1,5 +1,5 @@
 // The persistent Merkle trie over a feed's live records: one root for one set, whatever order it came in.
-import { sameBytes, sha256 } from './wire.ts';
+import { sameBytes, sha256 } from '../wire.ts';
 
 /** A trie of 32-byte keys to 32-byte values; undefined is the empty one. Tries share what they have in common. */
 export type Trie = Leaf | Branch | undefined;

@@ -1,4 +1,9 @@
 // The joiner's side of admission: asks with an invite, and takes nothing that its own certificate doesn't stand in.
+
+import { type Clock, within } from '../clock.ts';
+import type { Identity } from '../identity.ts';
+import type { Network } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
 import {
   type InviteToken,
   inviteKey,
@@ -8,9 +13,6 @@ import {
   maxJoinAnswerBytes,
   readJoinAnswer,
 } from './admission.ts';
-import type { Identity } from './identity.ts';
-import type { Network } from './network.ts';
-import { RegistryError } from './registry-error.ts';
 import { readRoster, type Statement } from './roster.ts';
 
 /** Asks the inviter for a certificate; the statements it answers, checked. Throws why it was refused, or `unreachable`. */
@@ -22,25 +24,26 @@ export async function askToJoin(
     readonly name: string;
     readonly addresses: readonly string[];
     readonly nonce: Uint8Array;
-    readonly now: number;
+    readonly clock: Clock;
   },
   { signal }: { signal: AbortSignal },
 ): Promise<readonly Statement[]> {
-  const { identity, network, now } = facts;
-  if (token.expiresAt <= now) {
+  const { identity, network, clock } = facts;
+  if (token.expiresAt <= clock.now()) {
     throw new RegistryError('invite-expired', 'Cannot join: the invite ran out; ask for a new one');
   }
   const request = makeJoinRequest(identity, token, facts);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(joinTimeoutMs * 2)]);
-  const options = { signal: limit, maxResponseBytes: maxJoinAnswerBytes };
-  const answer = await network
-    .requestWithKey(token.secret, token.addresses, joinProtocol, request, options)
-    .catch((cause: unknown) => {
-      throw explain(cause, token);
-    });
+  const answer = await within(clock, joinTimeoutMs * 2, { signal }, (limit) =>
+    network.requestWithKey(token.secret, token.addresses, joinProtocol, request, {
+      signal: limit,
+      maxResponseBytes: maxJoinAnswerBytes,
+    }),
+  ).catch((cause: unknown) => {
+    throw explain(cause, token);
+  });
   const statements = readJoinAnswer(answer, token.mesh);
   const own = readRoster(token.mesh, statements).memberships.get(identity.stack);
-  if (own?.state === 'valid' && own.notAfter > now) return statements;
+  if (own?.state === 'valid' && own.notAfter > clock.now()) return statements;
   throw new RegistryError(
     'join-refused',
     'Cannot join: the answer holds no valid certificate for this stack; compare the clocks of both',

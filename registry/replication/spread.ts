@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   type Change,
   changeSchema,
+  type Feeds,
   maxFeedBytes,
   maxFeedRecords,
   type Position,
@@ -12,14 +13,13 @@ import {
   type VerifiedHead,
   verifyDelta,
   verifyHead,
-} from './feed.ts';
-import type { Feeds } from './feeds.ts';
-import type { Log } from './log.ts';
-import type { Membership } from './membership.ts';
-import type { Network, StackId } from './network.ts';
+} from '#registry/feeds';
+import type { Membership, Statement } from '#registry/roster';
+import { type Clock, within } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Network, StackId } from '../network.ts';
+import { bytesSchema, fit, fromBytes, toBytes } from '../wire.ts';
 import { type Deed, maxPulledBytes, type Replica } from './replicate.ts';
-import type { Statement } from './roster.ts';
-import { bytesSchema, fit, fromBytes, toBytes } from './wire.ts';
 
 const headsProtocol = '/hermesh/heads/1.0.0';
 const rosterProtocol = '/hermesh/roster/1.0.0';
@@ -83,7 +83,7 @@ export interface SpreadParts {
   readonly membership: Membership;
   readonly log: Log;
   readonly signal: AbortSignal;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** Records of a feed changed. */
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
@@ -100,7 +100,7 @@ export class Spread {
   /** Until when a member isn't asked for a feed, in milliseconds of the monotonic clock, and how long that was. */
   readonly #pauses = new Map<string, { readonly until: number; readonly pauseMs: number }>();
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer = (): void => undefined;
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
@@ -108,7 +108,7 @@ export class Spread {
     parts.network.serve(headsProtocol, bounds, async (request, { from }) => this.#answerHeads(request, from));
     parts.network.serve(rosterProtocol, bounds, async (request) => this.#answerRoster(request));
     parts.network.serve(feedProtocol, bounds, async (request) => this.#answerFeed(request));
-    parts.signal.addEventListener('abort', () => clearTimeout(this.#timer));
+    parts.signal.addEventListener('abort', () => this.#cancelTimer());
     this.enter();
   }
 
@@ -194,9 +194,9 @@ export class Spread {
   async #runPull(feed: string, from: StackId): Promise<void> {
     const pair = `${from} ${feed}`;
     try {
-      if ((this.#pauses.get(pair)?.until ?? 0) > performance.now()) return;
-      const signal = AbortSignal.any([this.#parts.signal, AbortSignal.timeout(pullTimeoutMs)]);
-      const deeds = await this.#pull(feed, from, signal);
+      if ((this.#pauses.get(pair)?.until ?? 0) > this.#parts.clock.monotonic()) return;
+      const { clock, signal } = this.#parts;
+      const deeds = await within(clock, pullTimeoutMs, { signal }, (limit) => this.#pull(feed, from, limit));
       if (deeds.some((deed) => deed.type === 'report' && deed.what === 'refused')) this.#pause(pair);
       else this.#pauses.delete(pair);
       this.do(deeds);
@@ -213,7 +213,7 @@ export class Spread {
   #pause(pair: string): void {
     const pauseMs = Math.min(maxPullPauseMs, 2 * (this.#pauses.get(pair)?.pauseMs ?? 500));
     if (this.#pauses.size >= maxPauses) this.#pauses.clear();
-    this.#pauses.set(pair, { until: performance.now() + pauseMs, pauseMs });
+    this.#pauses.set(pair, { until: this.#parts.clock.monotonic() + pauseMs, pauseMs });
   }
 
   #nextPull(): void {
@@ -319,8 +319,9 @@ export class Spread {
   }
 
   #ask(peer: StackId, protocol: string, request: Uint8Array, until = this.#parts.signal): Promise<Uint8Array> {
-    const signal = AbortSignal.any([until, AbortSignal.timeout(exchangeTimeoutMs)]);
-    return this.#parts.network.request(peer, protocol, request, { signal, maxResponseBytes: maxMessageBytes });
+    return within(this.#parts.clock, exchangeTimeoutMs, { signal: until }, (signal) =>
+      this.#parts.network.request(peer, protocol, request, { signal, maxResponseBytes: maxMessageBytes }),
+    );
   }
 
   #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
@@ -368,19 +369,17 @@ export class Spread {
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer);
-    const { signal, replica, now } = this.#parts;
+    this.#cancelTimer();
+    const { signal, replica, clock } = this.#parts;
     if (signal.aborted) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#guarded('time went on', () => {
-          this.do(replica.tick(now()));
-          this.#parts.due();
-        });
-        this.#schedule();
-      },
-      Math.max(0, replica.wakeAt(now()) - now()),
-    );
+    const now = clock.monotonic();
+    this.#cancelTimer = clock.after(Math.max(0, replica.wakeAt() - now), () => {
+      this.#guarded('time went on', () => {
+        this.do(replica.tick(clock.monotonic()));
+        this.#parts.due();
+      });
+      this.#schedule();
+    });
   }
 }
 

@@ -1,4 +1,8 @@
 // Keeps the feeds: applies verified deltas and snapshots, writes the own feed, and holds each one's trie.
+
+import type { Identity } from '../identity.ts';
+import { RegistryError } from '../registry-error.ts';
+import { fit, sameBytes } from '../wire.ts';
 import {
   type Change,
   type Epoch,
@@ -15,11 +19,8 @@ import {
   type VerifiedDelta,
   type VerifiedHead,
 } from './feed.ts';
-import type { Identity } from './identity.ts';
-import { RegistryError } from './registry-error.ts';
-import type { HeadRow, Store } from './store.ts';
+import type { FeedStore, HeadRow } from './store.ts';
 import { emptyRoot, find, put, remove, rootOf, type Trie } from './trie.ts';
-import { fit, sameBytes } from './wire.ts';
 
 /** What became of a delta or snapshot. `gap` needs a pull; `refused` left the state as it was. */
 export type Applied = 'applied' | 'known' | 'gap' | 'equivocation' | 'other-epoch' | 'refused';
@@ -48,12 +49,12 @@ const maxPageRecords = 2_000;
 const maxFirstDeltaBytes = 128 * 1024;
 
 export class Feeds {
-  readonly #store: Store;
+  readonly #store: FeedStore;
   readonly #identity: Identity;
   readonly #judge: Judge;
   readonly #feeds = new Map<string, Feed>();
 
-  constructor(store: Store, identity: Identity, judge: Judge) {
+  constructor(store: FeedStore, identity: Identity, judge: Judge) {
     this.#store = store;
     this.#identity = identity;
     this.#judge = judge;

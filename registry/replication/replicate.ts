@@ -1,7 +1,9 @@
 // What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
 import { z } from 'zod';
 import {
+  type Applied,
   digestOf,
+  type Feeds,
   maxDeltaBytes,
   type Position,
   positionOf,
@@ -9,10 +11,9 @@ import {
   relate,
   type VerifiedDelta,
   verifyDelta,
-} from './feed.ts';
-import type { Applied, Feeds } from './feeds.ts';
-import type { StackId } from './network.ts';
-import { bytesSchema, fromBytes, toBytes } from './wire.ts';
+} from '#registry/feeds';
+import type { StackId } from '../network.ts';
+import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 
 /** What the driver is to do next. */
 export type Deed =
@@ -79,15 +80,13 @@ export class Replica {
     this.#roundAt = now + this.#spread(options.antiEntropyMs);
   }
 
-  /** When `tick` has something to do next, in the time that it is given. */
-  wakeAt(now: number): number {
-    this.#settle(now);
+  /** When `tick` has something to do next, in the monotonic time that it is given. */
+  wakeAt(): number {
     return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY);
   }
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
-    this.#settle(now);
     this.#batch.push(delta);
     if (now >= this.#quietUntil) return this.#flush(now);
     this.#flushAt ??= this.#quietUntil;
@@ -183,7 +182,6 @@ export class Replica {
 
   /** Time went on. */
   tick(now: number): Deed[] {
-    this.#settle(now);
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     if (now < this.#roundAt) return deeds;
     this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
@@ -217,14 +215,6 @@ export class Replica {
     const message =
       size <= maxMessageBytes - 1024 ? { deltas: batch.map((delta) => delta.wire) } : { heads: [positionOf(last)] };
     return [{ type: 'publish', message: toBytes(message) }];
-  }
-
-  /** A clock that was set back doesn't make what is due wait until it has caught up. */
-  #settle(now: number): void {
-    const { batchMs, antiEntropyMs } = this.#options;
-    if (this.#roundAt - now > antiEntropyMs * 1.5) this.#roundAt = now;
-    if (this.#quietUntil - now > batchMs) this.#quietUntil = now;
-    if (this.#flushAt !== undefined && this.#flushAt - now > batchMs) this.#flushAt = now;
   }
 
   #spread(meanMs: number): number {

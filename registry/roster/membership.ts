@@ -1,8 +1,8 @@
 // Keeps the roster of the mesh this stack is in: its stored statements, what they come to, and the own ones that are added.
-import type { Identity } from './identity.ts';
-import type { MemberRole } from './kind.ts';
-import type { StackId } from './network.ts';
-import { RegistryError } from './registry-error.ts';
+import type { Identity } from '../identity.ts';
+import type { MemberRole } from '../kind.ts';
+import type { StackId } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
 import {
   certificateMs,
   type Membership as Member,
@@ -15,7 +15,7 @@ import {
   type Statement,
   verifyStatement,
 } from './roster.ts';
-import type { Store } from './store.ts';
+import type { RosterStore } from './store.ts';
 
 /** A certificate begins this much earlier, so that a stack whose clock is a little behind takes it. */
 const backdatedMs = 5 * 60 * 1000;
@@ -24,14 +24,14 @@ const backdatedMs = 5 * 60 * 1000;
 const maxLeftCertificates = 16;
 
 export class Membership {
-  readonly #store: Store;
+  readonly #store: RosterStore;
   readonly #identity: Identity;
   readonly #now: () => number;
   #statements: readonly Statement[];
   #roster: Roster;
 
   /** Reads what is stored; `found` must follow where nothing is. */
-  constructor(store: Store, identity: Identity, now: () => number) {
+  constructor(store: RosterStore, identity: Identity, now: () => number) {
     this.#store = store;
     this.#identity = identity;
     this.#now = now;

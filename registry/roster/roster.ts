@@ -1,9 +1,9 @@
 // Who belongs to a mesh: signed statements (root, certificates, revocations, leaves), a set that only grows; deny wins.
 import { z } from 'zod';
-import { isStackId, verifyBy } from './identity.ts';
-import type { MemberRole } from './kind.ts';
-import type { StackId } from './network.ts';
-import { bytesSchema, fromBytes, sha256, toBytes, toHex } from './wire.ts';
+import { isStackId, verifyBy } from '../identity.ts';
+import type { MemberRole } from '../kind.ts';
+import type { StackId } from '../network.ts';
+import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
 
 /** A certificate is valid this long: a stack that was away longer is admitted anew. */
 export const certificateMs = 90 * 24 * 60 * 60 * 1000;

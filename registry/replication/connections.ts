@@ -1,14 +1,15 @@
 // Keeps this stack connected to the members whose addresses it knows: dials, and dials again with growing pauses.
-import type { Liveness } from './liveness.ts';
-import type { Log } from './log.ts';
-import type { Network, StackId } from './network.ts';
+import type { Liveness } from '#registry/liveness';
+import { type Clock, within } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Network, StackId } from '../network.ts';
 
 export interface ConnectionParts {
   readonly network: Network;
   readonly liveness: Liveness;
   readonly log: Log;
   readonly signal: AbortSignal;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** 0 to 1. */
   readonly chance: () => number;
   /** The pause before the second attempt, in milliseconds. */
@@ -31,7 +32,7 @@ const lastingMs = 10_000;
 
 export class Connections {
   readonly #parts: ConnectionParts;
-  readonly #timers = new Map<StackId, NodeJS.Timeout>();
+  readonly #timers = new Map<StackId, () => void>();
   readonly #attempts = new Map<StackId, number>();
   readonly #dialling = new Set<StackId>();
   readonly #since = new Map<StackId, number>();
@@ -39,7 +40,7 @@ export class Connections {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     parts.signal.addEventListener('abort', () => {
-      for (const timer of this.#timers.values()) clearTimeout(timer);
+      for (const cancel of this.#timers.values()) cancel();
     });
     const events = parts.network.events({ signal: parts.signal });
     void this.#follow(events);
@@ -60,20 +61,20 @@ export class Connections {
 
   /** Dials at once, whatever pause was planned; resolves when that is done, well or not. */
   async dial(stack: StackId): Promise<void> {
-    const { network, liveness, signal, now, log } = this.#parts;
-    clearTimeout(this.#timers.get(stack));
+    const { network, liveness, signal, clock, log } = this.#parts;
+    this.#timers.get(stack)?.();
     this.#timers.delete(stack);
     if (signal.aborted || this.#dialling.has(stack) || !this.#parts.isMember(stack)) return;
     if (network.connected().includes(stack)) return;
     this.#dialling.add(stack);
     try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(dialTimeoutMs)]);
-      await network.connect(stack, this.#parts.addressesOf(stack), { signal: limit });
+      const addresses = this.#parts.addressesOf(stack);
+      await within(clock, dialTimeoutMs, { signal }, (limit) => network.connect(stack, addresses, { signal: limit }));
     } catch (error) {
       if (signal.aborted) return;
       this.#attempts.set(stack, (this.#attempts.get(stack) ?? 0) + 1);
       const why = error instanceof Error ? error.message : String(error);
-      if (liveness.lost(stack, why, now())) {
+      if (liveness.lost(stack, why, clock.now())) {
         log.info({ stack, why }, 'unreachable');
         this.#parts.presence(stack);
       }
@@ -95,16 +96,16 @@ export class Connections {
   }
 
   #up(stack: StackId): void {
-    clearTimeout(this.#timers.get(stack));
+    this.#timers.get(stack)?.();
     this.#timers.delete(stack);
-    this.#since.set(stack, this.#parts.now());
-    if (this.#parts.liveness.connected(stack, this.#parts.now())) this.#parts.presence(stack);
+    this.#since.set(stack, this.#parts.clock.monotonic());
+    if (this.#parts.liveness.connected(stack, this.#parts.clock.now())) this.#parts.presence(stack);
     this.#parts.connected(stack);
   }
 
   #down(stack: StackId): void {
     this.#parts.disconnected(stack);
-    const lastedMs = Math.abs(this.#parts.now() - (this.#since.get(stack) ?? 0));
+    const lastedMs = this.#parts.clock.monotonic() - (this.#since.get(stack) ?? 0);
     const attempts = lastedMs < lastingMs ? (this.#attempts.get(stack) ?? 0) : 0;
     this.#since.delete(stack);
     this.#attempts.set(stack, attempts + 1);
@@ -120,10 +121,10 @@ export class Connections {
 
   #later(stack: StackId, afterMs: number): void {
     if (this.#parts.signal.aborted) return;
-    clearTimeout(this.#timers.get(stack));
+    this.#timers.get(stack)?.();
     this.#timers.set(
       stack,
-      setTimeout(() => void this.dial(stack), afterMs),
+      this.#parts.clock.after(afterMs, () => void this.dial(stack)),
     );
   }
 }

@@ -1,13 +1,13 @@
 // How a stack comes into a mesh: the invite token, the join request and its answer, and what an invite is still good for.
 import { z } from 'zod';
-import { type Identity, isStackId, makeIdentity, verifyBy } from './identity.ts';
-import type { MemberRole } from './kind.ts';
+import { type Identity, isStackId, makeIdentity, verifyBy } from '../identity.ts';
+import type { MemberRole } from '../kind.ts';
+import type { StackId } from '../network.ts';
+import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
+import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 import type { Membership } from './membership.ts';
-import type { StackId } from './network.ts';
-import { RegistryError, type RegistryErrorCode } from './registry-error.ts';
 import { concerns, maxStatementBytes, type Statement, stackNameSchema, verifyStatement } from './roster.ts';
-import type { Store } from './store.ts';
-import { bytesSchema, fromBytes, toBytes } from './wire.ts';
+import type { RosterStore } from './store.ts';
 
 export const joinProtocol = '/hermesh/join/1.0.0';
 /** A stranger may cost this much: one short request. */
@@ -89,11 +89,11 @@ export function inviteKey(secret: Uint8Array): StackId {
 
 /** Opens invites and answers those who come with one. */
 export class Admission {
-  readonly #store: Store;
+  readonly #store: RosterStore;
   readonly #membership: Membership;
   readonly #now: () => number;
 
-  constructor(store: Store, membership: Membership, now: () => number) {
+  constructor(store: RosterStore, membership: Membership, now: () => number) {
     this.#store = store;
     this.#membership = membership;
     this.#now = now;

@@ -1,13 +1,13 @@
 // Reading the registry: lists, names and their order, and following changes from a position. Every read is local.
 import type { z } from 'zod';
-import { isStackId } from './identity.ts';
-import type { Kind, Kinds } from './kind.ts';
-import type { Presence } from './liveness.ts';
-import type { StackId } from './network.ts';
-import { RegistryError } from './registry-error.ts';
-import type { RecordRow, Store } from './store.ts';
-import { Wakeup } from './wakeup.ts';
-import { sha256, toBytes, toHex } from './wire.ts';
+import type { FeedStore, RecordRow } from '#registry/feeds';
+import type { Presence } from '#registry/liveness';
+import { isStackId } from '../identity.ts';
+import type { Kind, Kinds } from '../kind.ts';
+import type { StackId } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
+import { Wakeup } from '../wakeup.ts';
+import { sha256, toBytes, toHex } from '../wire.ts';
 
 /** One record as readers see it; `body` has the shape of its kind. */
 export interface Entry<Body = unknown> {
@@ -55,12 +55,12 @@ const maxBehind = 20_000;
 const changesAtOnce = 500;
 
 export class Directory {
-  readonly #store: Store;
+  readonly #store: FeedStore;
   readonly #kinds: Kinds;
   readonly #ownerOf: OwnerOf;
   readonly #news = new Wakeup();
 
-  constructor(store: Store, kinds: Kinds, ownerOf: OwnerOf) {
+  constructor(store: FeedStore, kinds: Kinds, ownerOf: OwnerOf) {
     this.#store = store;
     this.#kinds = kinds;
     this.#ownerOf = ownerOf;

@@ -1,0 +1,2 @@
+// The door of the directory: lists, names, and following changes.
+export { Directory, type DirectoryChange, type Entry, type HiddenRecord, type ReadOptions } from './directory.ts';

@@ -1,0 +1,20 @@
+// The door of feeds: signed heads and deltas, their tries, and the feeds that are kept.
+export {
+  type Change,
+  changeSchema,
+  digestOf,
+  maxDeltaBytes,
+  maxFeedBytes,
+  maxFeedRecords,
+  type Position,
+  positionOf,
+  positionSchema,
+  relate,
+  signedHeadSchema,
+  type VerifiedDelta,
+  type VerifiedHead,
+  verifyDelta,
+  verifyHead,
+} from './feed.ts';
+export { type Applied, Feeds } from './feeds.ts';
+export { FeedStore, type RecordRow } from './store.ts';

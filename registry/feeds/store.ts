@@ -1,0 +1,258 @@
+// All SQL of feeds: heads, records, deltas, evidence, and the positions that readers follow.
+import { type Database, Prepared } from '../database.ts';
+import type { Change, Position } from './feed.ts';
+
+/** Deltas kept a feed, so that a short gap costs only what is missing; a longer one costs a snapshot. */
+const keptDeltas = 128;
+/** The same in bytes, so that a member can't cost every other 100 MB of disk, nor one answer that much memory. */
+const keptDeltaBytes = 4 * 1024 * 1024;
+/** Positions that a reader can follow from; an older one reads everything anew. */
+const keptChanges = 50_000;
+
+export interface HeadRow extends Position {
+  readonly bytes: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly liveBytes: number;
+  readonly quarantine: string | undefined;
+}
+
+export interface RecordRow {
+  readonly feed: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly key: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly body: Uint8Array;
+  readonly position: number;
+  readonly fault: string | null;
+}
+
+interface RawHead {
+  feed: string;
+  counter: number;
+  nonce: Uint8Array;
+  sequence: number;
+  hash: Uint8Array;
+  bytes: Uint8Array;
+  signature: Uint8Array;
+  live_bytes: number;
+  quarantine: string | null;
+}
+
+/** Reads and writes the tables of feeds; whoever calls decides what one transaction is. */
+export class FeedStore {
+  readonly database: Database;
+  readonly #sql: Prepared;
+
+  constructor(database: Database) {
+    this.database = database;
+    this.#sql = new Prepared(database);
+  }
+
+  heads(): HeadRow[] {
+    return this.#sql.all<RawHead>('SELECT * FROM registry_head ORDER BY feed').map(toHead);
+  }
+
+  putHead(head: HeadRow): void {
+    this.#sql.run(
+      'INSERT OR REPLACE INTO registry_head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      head.feed,
+      head.epoch.counter,
+      head.epoch.nonce,
+      head.sequence,
+      head.hash,
+      head.bytes,
+      head.signature,
+      head.liveBytes,
+      head.quarantine ?? null,
+    );
+  }
+
+  addEvidence(feed: string, hash: Uint8Array, bytes: Uint8Array, signature: Uint8Array): void {
+    this.#sql.run('INSERT OR IGNORE INTO registry_evidence VALUES (?, ?, ?, ?)', feed, hash, bytes, signature);
+  }
+
+  putRecord(feed: string, key: Uint8Array, hash: Uint8Array, change: Change, fault: string | undefined): void {
+    const position = this.#addChange(feed, change.kind, change.name);
+    this.#sql.run(
+      'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      feed,
+      change.kind,
+      change.name,
+      key,
+      hash,
+      change.body,
+      position,
+      fault ?? null,
+    );
+  }
+
+  removeRecord(feed: string, key: Uint8Array, change: Pick<Change, 'kind' | 'name'>): void {
+    const removed = this.#sql.run('DELETE FROM registry_record WHERE feed = ? AND key = ?', feed, key);
+    if (removed > 0) this.#addChange(feed, change.kind, change.name);
+  }
+
+  setFault(feed: string, key: Uint8Array, fault: string | undefined): void {
+    this.#sql.run('UPDATE registry_record SET fault = ? WHERE feed = ? AND key = ?', fault ?? null, feed, key);
+  }
+
+  record(feed: string, key: Uint8Array): RecordRow | undefined {
+    return this.#sql.get<RecordRow>('SELECT * FROM registry_record WHERE feed = ? AND key = ?', feed, key);
+  }
+
+  /** Keys and hashes of a feed, to build its trie from. */
+  keys(feed: string): { readonly key: Uint8Array; readonly hash: Uint8Array; readonly sizeBytes: number }[] {
+    return this.#sql.all('SELECT key, hash, length(body) AS sizeBytes FROM registry_record WHERE feed = ?', feed);
+  }
+
+  /** What a feed's records are called, without their bodies. */
+  names(feed: string): Pick<RecordRow, 'kind' | 'name' | 'key'>[] {
+    return this.#sql.all('SELECT kind, name, key FROM registry_record WHERE feed = ?', feed);
+  }
+
+  /** Records of a feed in the order of their keys, from after that one. */
+  recordsAfter(feed: string, after: Uint8Array, limit: number): RecordRow[] {
+    return this.#sql.all<RecordRow>(
+      'SELECT * FROM registry_record WHERE feed = ? AND key > ? ORDER BY key LIMIT ?',
+      feed,
+      after,
+      limit,
+    );
+  }
+
+  /** Records by kind, name and feed, each of which may be left open. */
+  select(filter: { kind?: string; name?: string; feed?: string; hidden: boolean }): RecordRow[] {
+    const where = [`fault IS ${filter.hidden ? 'NOT NULL' : 'NULL'}`];
+    const values: string[] = [];
+    for (const column of ['kind', 'name', 'feed'] as const) {
+      const value = filter[column];
+      if (value === undefined) continue;
+      where.push(`${column} = ?`);
+      values.push(value);
+    }
+    return this.#sql.all<RecordRow>(
+      `SELECT * FROM registry_record WHERE ${where.join(' AND ')} ORDER BY kind, name, feed`,
+      ...values,
+    );
+  }
+
+  /** All records, hidden or not, of a feed or of all. */
+  everyRecord(feed?: string): RecordRow[] {
+    return feed === undefined
+      ? this.#sql.all<RecordRow>('SELECT * FROM registry_record')
+      : this.#sql.all<RecordRow>('SELECT * FROM registry_record WHERE feed = ?', feed);
+  }
+
+  addDelta(position: Position, wire: Uint8Array): void {
+    const { feed, epoch, sequence } = position;
+    this.#sql.run('INSERT OR REPLACE INTO registry_delta VALUES (?, ?, ?, ?)', feed, epoch.counter, sequence, wire);
+    this.#sql.run(
+      'DELETE FROM registry_delta WHERE feed = ? AND (counter < ? OR sequence <= ?)',
+      feed,
+      epoch.counter,
+      sequence - keptDeltas,
+    );
+    this.#sql.run(
+      `DELETE FROM registry_delta WHERE feed = ? AND counter = ? AND sequence IN (
+         SELECT sequence FROM (
+           SELECT sequence, sum(length(wire)) OVER (ORDER BY sequence DESC) AS total
+           FROM registry_delta WHERE feed = ? AND counter = ?)
+         WHERE total > ?)`,
+      feed,
+      epoch.counter,
+      feed,
+      epoch.counter,
+      keptDeltaBytes,
+    );
+  }
+
+  /** Some hidden records of a feed, without their bodies. */
+  hiddenOf(feed: string, limit: number): Pick<RecordRow, 'kind' | 'name' | 'fault'>[] {
+    return this.#sql.all(
+      'SELECT kind, name, fault FROM registry_record WHERE feed = ? AND fault IS NOT NULL ORDER BY kind, name LIMIT ?',
+      feed,
+      limit,
+    );
+  }
+
+  deltasAfter(feed: string, counter: number, sequence: number): Uint8Array[] {
+    return this.#sql
+      .all<{ wire: Uint8Array }>(
+        'SELECT wire FROM registry_delta WHERE feed = ? AND counter = ? AND sequence > ? ORDER BY sequence',
+        feed,
+        counter,
+        sequence,
+      )
+      .map((row) => row.wire);
+  }
+
+  clearDeltas(feed: string): void {
+    this.#sql.run('DELETE FROM registry_delta WHERE feed = ?', feed);
+  }
+
+  /** Forgets a feed whole: of a mesh that was left, or replaced by a snapshot. */
+  dropRecords(feed: string): void {
+    this.#sql.run(
+      'INSERT INTO registry_change (feed, kind, name) SELECT feed, kind, name FROM registry_record WHERE feed = ?',
+      feed,
+    );
+    this.#sql.run('DELETE FROM registry_record WHERE feed = ?', feed);
+    this.clearDeltas(feed);
+  }
+
+  dropFeed(feed: string): void {
+    this.dropRecords(feed);
+    this.#sql.run('DELETE FROM registry_head WHERE feed = ?', feed);
+    this.#sql.run('DELETE FROM registry_evidence WHERE feed = ?', feed);
+  }
+
+  lastPosition(): number {
+    const row = this.#sql.get<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'registry_change'");
+    return row?.seq ?? 0;
+  }
+
+  /** The oldest position from which nothing is missed. */
+  firstPosition(): number {
+    return Math.max(0, this.lastPosition() - keptChanges);
+  }
+
+  changesAfter(position: number, limit: number): { position: number; feed: string; kind: string; name: string }[] {
+    return this.#sql.all('SELECT * FROM registry_change WHERE position > ? ORDER BY position LIMIT ?', position, limit);
+  }
+
+  pending(): Change[] {
+    return this.#sql.all<Change>('SELECT kind, name, body FROM registry_pending ORDER BY kind, name');
+  }
+
+  addPending(change: Change): void {
+    this.#sql.run('INSERT OR REPLACE INTO registry_pending VALUES (?, ?, ?)', change.kind, change.name, change.body);
+  }
+
+  clearPending(): void {
+    this.#sql.run('DELETE FROM registry_pending');
+  }
+
+  #addChange(feed: string, kind: string, name: string): number {
+    const sql = 'INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)';
+    const position = Number(this.#sql.insert(sql, feed, kind, name));
+    this.database.beforeCommit(this.#pruneChanges);
+    return position;
+  }
+
+  readonly #pruneChanges = (): void => {
+    this.#sql.run('DELETE FROM registry_change WHERE position <= ?', this.firstPosition());
+  };
+}
+
+function toHead(row: RawHead): HeadRow {
+  return {
+    feed: row.feed,
+    epoch: { counter: row.counter, nonce: row.nonce },
+    sequence: row.sequence,
+    hash: row.hash,
+    bytes: row.bytes,
+    signature: row.signature,
+    liveBytes: row.live_bytes,
+    quarantine: row.quarantine ?? undefined,
+  };
+}

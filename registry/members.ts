@@ -1,0 +1,99 @@
+// The members of the mesh as those above see them: names, roles, presence and addresses, and news of them.
+import type { Directory } from '#registry/directory';
+import type { Liveness, Presence } from '#registry/liveness';
+import type { Membership, RosterStore } from '#registry/roster';
+import { Broadcast } from './broadcast.ts';
+import type { Member } from './contract.ts';
+import { stackKind } from './kind.ts';
+import type { StackId } from './network.ts';
+import { RegistryError } from './registry-error.ts';
+
+/** Addresses of one stack that are tried. */
+const maxAddresses = 16;
+
+export interface MembersParts {
+  readonly self: StackId;
+  readonly membership: Membership;
+  readonly store: RosterStore;
+  readonly liveness: Liveness;
+  readonly directory: () => Directory;
+  readonly ownAddresses: () => readonly string[];
+}
+
+export class Members {
+  readonly #parts: MembersParts;
+  readonly #news = new Broadcast<() => readonly Member[]>();
+
+  constructor(parts: MembersParts) {
+    this.#parts = parts;
+  }
+
+  /** All that the roster knows, by name; also those that left or were revoked. */
+  list(): Member[] {
+    const { self, membership, ownAddresses } = this.#parts;
+    return [...membership.roster.memberships.values()]
+      .map(({ stack, name, role, notAfter, x25519 }) => ({
+        stack,
+        name,
+        role,
+        self: stack === self,
+        liveness: this.presence(stack),
+        addresses: stack === self ? ownAddresses() : this.addressesOf(stack),
+        expires: notAfter,
+        x25519,
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.stack < b.stack ? -1 : 1));
+  }
+
+  /** The members with a valid certificate, but this stack. */
+  others(): StackId[] {
+    const { self, membership } = this.#parts;
+    return [...membership.roster.memberships.keys()].filter((stack) => stack !== self && membership.valid(stack));
+  }
+
+  presence(stack: StackId): Presence {
+    const { membership, liveness } = this.#parts;
+    const member = membership.roster.memberships.get(stack);
+    const seen = liveness.of(stack);
+    if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
+    if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
+    if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };
+    return seen;
+  }
+
+  /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
+  addressesOf(stack: StackId): readonly string[] {
+    const entry = this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0];
+    const all = [...(entry?.body.addresses ?? []), ...this.#parts.store.addresses(stack)];
+    return [...new Set(all)].slice(0, maxAddresses);
+  }
+
+  /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
+  stackOf(label: string): StackId {
+    const named = this.list().filter(({ name }) => name === label);
+    const present = named.filter(({ liveness }) => !['left', 'revoked'].includes(liveness.state));
+    const [only, ...others] = present.length > 0 ? present : named;
+    if (others.length === 0) return only?.stack ?? label;
+    const ids = [only, ...others].map((each) => `"${each?.stack}"`).join(', ');
+    throw new RegistryError(
+      'unknown-stack',
+      `Cannot tell which stack is "${label}": ${ids} have this name; give an id`,
+    );
+  }
+
+  /** Tells those who follow that members or their presence changed. */
+  tell(): void {
+    this.#news.send(() => this.list());
+  }
+
+  follow(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {
+    const news = this.#news.follow(options);
+    return (async function* () {
+      for await (const read of news) yield read();
+    })();
+  }
+
+  close(): void {
+    this.#news.close();
+  }
+}
