@@ -8,6 +8,7 @@ import type { Database } from './database.ts';
 import type { Identity } from './identity.ts';
 import type { Kind, MemberRole } from './kind.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { Network, StackId } from './network.ts';
 import type { MayStand } from './standing.ts';
 
@@ -47,6 +48,8 @@ export interface RegistryOptions {
   /** That many random bytes. */
   readonly random: (sizeBytes: number) => Uint8Array;
   readonly log: Log;
+  /** Where what is refused and carried is counted; nowhere by default. */
+  readonly metrics?: Metrics;
   readonly replicate?: Partial<ReplicateOptions>;
   /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
   readonly retryMs?: number;

@@ -14,6 +14,8 @@ export type { Kind, MemberRole } from './kind.ts';
 export { defineKind, stackKind } from './kind.ts';
 export type { Log } from './log.ts';
 export { MemoryHub } from './memory-network.ts';
+export type { Metrics } from './metrics.ts';
+export { noMetrics } from './metrics.ts';
 export { registryMigrations } from './migrations.ts';
 export type {
   Access,
