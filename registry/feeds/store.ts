@@ -143,6 +143,14 @@ export class FeedStore {
     );
   }
 
+  /** Where each visible record was last changed, in that order, without bodies. */
+  places(kind?: string): { position: number; feed: string; kind: string; name: string }[] {
+    const sql = 'SELECT position, feed, kind, name FROM registry_record WHERE fault IS NULL';
+    return kind === undefined
+      ? this.#sql.all(`${sql} ORDER BY position`)
+      : this.#sql.all(`${sql} AND kind = ? ORDER BY position`, kind);
+  }
+
   /** All records, hidden or not, of a feed or of all. */
   everyRecord(feed?: string): RecordRow[] {
     return feed === undefined
