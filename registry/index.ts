@@ -19,6 +19,9 @@ export { noMetrics } from './metrics.ts';
 export { registryMigrations } from './migrations.ts';
 export type {
   Access,
+  Channel,
+  ChannelListener,
+  ChannelOptions,
   Exchange,
   Handler,
   Network,
@@ -27,6 +30,7 @@ export type {
   RequestOptions,
   StackId,
 } from './network.ts';
+export { defaultChannelMessageBytes, maxChannelQueueBytes } from './network.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';
