@@ -73,6 +73,7 @@ const faultOf = {
   signature: 'refused-signature',
   mesh: 'other-mesh',
   changes: 'junk',
+  proof: 'junk',
 } as const satisfies Record<Exclude<ReturnType<typeof verifyDelta>, VerifiedDelta>, WireFault>;
 
 /** Deltas and heads that are known again without verifying them: what a busy mesh of 1,000 publishes in some seconds. */
