@@ -39,6 +39,8 @@ export interface FleetStack extends AsyncDisposable {
   start(options?: StartOptions): Promise<void>;
   /** Registers a component over HTTP; resolves once it is acknowledged. */
   register(name: string): Promise<void>;
+  /** Lets each component that was registered here say that it is alive: one that is silent for 180 s is let go of. */
+  beat(): Promise<void>;
   /** The names of all CIs that were registered, as this stack shows them, sorted. */
   components(): Promise<string[]>;
   stacks(): Promise<Seen[]>;
@@ -96,6 +98,7 @@ export async function makeFleetStack(
 ): Promise<FleetStack> {
   const directory = home ?? (await mkdtemp(path.join(tmpdir(), `hermesh-${name}-`)));
   const client = openClient({ home: directory });
+  const registered = new Set<string>();
   let daemon: DaemonProcess | undefined;
   /** Kept over restarts, so that others find it where it was. */
   let listen = host && `/ip4/${host.address}/tcp/4801`;
@@ -132,6 +135,10 @@ export async function makeFleetStack(
     },
     async register(component) {
       await client.call('POST', '/api/register', registration(component));
+      registered.add(component);
+    },
+    async beat() {
+      for (const component of registered) await client.call('POST', '/api/heartbeat', { component_id: component });
     },
     async components() {
       const { records } = (await client.call('GET', '/api/records?kind=ci')) as {
@@ -169,23 +176,49 @@ export async function seeOneAnother(stacks: readonly FleetStack[], timeoutMs = s
   }
 }
 
-/** Resolves once each of them shows exactly these components: none missing, none twice. */
+/** Resolves once each of them shows these components, none twice, and with `exactly` none but these. */
 export async function showComponents(
   stacks: readonly FleetStack[],
   names: readonly string[],
-  timeoutMs = seenWithinMs,
+  { timeoutMs = seenWithinMs, exactly = true } = {},
 ): Promise<void> {
-  const expected = JSON.stringify([...names].sort());
   for (const stack of stacks) {
     await eventually(
       `"${stack.name}" shows ${names.length} components`,
       async () => {
         const shown = await stack.components();
-        if (JSON.stringify(shown) === expected) return true;
-        throw new Error(`it shows ${shown.length}: ${shown.slice(0, 20).join(', ')}`);
+        const missing = names.filter((name) => shown.filter((one) => one === name).length !== 1);
+        const others = exactly ? shown.filter((one) => !names.includes(one)) : [];
+        if (missing.length + others.length === 0) return true;
+        throw new Error(
+          `missing or twice: ${missing.slice(0, 20).join(', ')}; besides: ${others.slice(0, 20).join(', ')}`,
+        );
       },
       { timeoutMs, everyMs: 200 },
     );
+  }
+}
+
+/** Resolves once each of them has these components, whether or not it holds their stacks to be there: by following changes. */
+export async function haveComponents(
+  stacks: readonly FleetStack[],
+  names: readonly string[],
+  { timeoutMs = seenWithinMs } = {},
+): Promise<void> {
+  for (const { name, client } of stacks) {
+    const missing = new Set(names);
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      for await (const change of client.stream('/api/watch?kind=ci&from=0', { signal })) {
+        const { name: changed, entry } = change as { name: string; entry?: unknown };
+        if (entry) missing.delete(changed);
+        if (missing.size === 0) break;
+      }
+    } catch (cause) {
+      if (!signal.aborted) throw cause;
+    }
+    if (missing.size > 0)
+      throw new Error(`Not in ${timeoutMs} ms: "${name}" has ${[...missing].slice(0, 20).join(', ')}`);
   }
 }
 
