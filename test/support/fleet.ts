@@ -50,6 +50,8 @@ export interface FleetOptions {
   /** Where each runs; on this machine's loopback where it is left out. */
   readonly hosts?: readonly TestHost[];
   readonly start?: StartOptions;
+  /** By name, what only one of them gets. */
+  readonly environmentOf?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly say?: (text: string) => void;
 }
 
@@ -59,12 +61,14 @@ export interface Fleet extends AsyncDisposable {
 
 /** Starts daemons without engines, and joins all to the first one's mesh; resolves once each sees all as up. */
 export async function startFleet(names: readonly string[], options: FleetOptions = {}): Promise<Fleet> {
-  const { hosts, start, say = () => undefined } = options;
+  const { hosts, start, environmentOf, say = () => undefined } = options;
   await using parts = new AsyncDisposableStack();
   const stacks: FleetStack[] = [];
   for (let first = 0; first < names.length; first += startAtOnce) {
     const batch = names.slice(first, first + startAtOnce).map(async (name, offset) => {
-      const stack = parts.use(await makeFleetStack(name, { host: hosts?.[first + offset], ...(start && { start }) }));
+      const environment = { ...start?.environment, ...environmentOf?.[name] };
+      const host = hosts?.[first + offset];
+      const stack = parts.use(await makeFleetStack(name, { host, start: { ...start, environment } }));
       await stack.start();
       return stack;
     });
