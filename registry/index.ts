@@ -20,14 +20,20 @@ export { noMetrics } from './metrics.ts';
 export { registryMigrations } from './migrations.ts';
 export type {
   Access,
+  Channel,
+  ChannelListener,
+  ChannelOptions,
   Exchange,
   Handler,
+  Listener,
   Network,
   PeerEvent,
   ProtocolOptions,
   RequestOptions,
   StackId,
+  Verdict,
 } from './network.ts';
+export { defaultChannelMessageBytes, maxChannelQueueBytes } from './network.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';
