@@ -95,7 +95,7 @@ export const status = declare({
       cis: { here: cis.filter(({ stack }) => stack === registry.stack).length, mesh: cis.length, unwell },
       http: context.links.http,
       addresses: [...context.addresses()],
-      hiddenRecords: registry.directory.hidden().length,
+      hiddenRecords: registry.directory.counts().hidden,
       residentBytes: process.memoryUsage.rss(),
     };
   },

@@ -118,6 +118,11 @@ export class Directory {
       .map(({ kind, name, feed, fault }) => ({ kind, name, stack: feed, why: fault ?? '' }));
   }
 
+  /** How many records there are by kind, how many of them are hidden, and in how many feeds; without reading them. */
+  counts(): ReturnType<FeedStore['counts']> {
+    return this.#store.counts();
+  }
+
   /** The position after the last change. */
   position(): number {
     return this.#store.lastPosition();
