@@ -225,9 +225,9 @@ export class Fetch {
     const read = fromBytes(feedRequest, request, maxMessageBytes);
     if (!read) throw new Error('the request cannot be read');
     if (!membership.valid(read.feed)) return toBytes({ none: true });
-    const deltas = read.have && feeds.deltasAfter(read.have, maxPulledBytes);
+    const deltas = read.have && feeds.served.deltasAfter(read.have, maxPulledBytes);
     if (deltas) return toBytes({ deltas });
-    const page = feeds.page(read.feed, read.after ?? new Uint8Array());
+    const page = feeds.served.page(read.feed, read.after ?? new Uint8Array());
     if (!page) return toBytes({ none: true });
     const records = page.records.map(({ kind, name, body }) => [kind, name, body]);
     return toBytes({ head: page.head, records, next: page.next ?? null });

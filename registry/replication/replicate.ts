@@ -25,7 +25,11 @@ export type Deed =
   | { readonly type: 'renew'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
   | { readonly type: 'changed'; readonly feed: string }
-  | { readonly type: 'report'; readonly what: 'equivocation' | 'other-epoch' | 'refused'; readonly feed: string };
+  | {
+      readonly type: 'report';
+      readonly what: 'equivocation' | 'other-epoch' | 'clone' | 'refused';
+      readonly feed: string;
+    };
 
 export interface ReplicateOptions {
   /** How long changes after the first are gathered. */
@@ -143,7 +147,9 @@ export class Replica {
       const isOwn = position.feed === this.#around.self;
       const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted = (isNews || (isOwn && relation === 'other-epoch')) && !this.#feeds.isQuarantined(position.feed);
+      const isWanted =
+        (isNews || (isOwn && relation === 'other-epoch')) &&
+        !this.#feeds.isQuarantined(position.feed, position.epoch.counter);
       return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
     });
   }
