@@ -8,9 +8,13 @@ import {
   type Position,
   positionOf,
   positionSchema,
+  provesEquivocation,
   relate,
+  type SignedHead,
+  signedHeadSchema,
   type VerifiedDelta,
   verifyDelta,
+  verifyHead,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
 import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
@@ -55,6 +59,7 @@ const messageSchema = z.strictObject({
     .array(bytesSchema({ maxBytes: maxMessageBytes }))
     .max(100)
     .optional(),
+  evidence: z.tuple([signedHeadSchema, signedHeadSchema]).optional(),
 });
 
 export interface Surroundings {
@@ -117,6 +122,7 @@ export class Replica {
     const read = fromBytes(messageSchema, message, maxMessageBytes * 2);
     if (!read) return [{ type: 'report', what: 'refused', feed: from }];
     const deeds: Deed[] = read.statements?.length ? [{ type: 'statements', wires: read.statements }] : [];
+    if (read.evidence) deeds.push(...this.#accused(read.evidence, from));
     for (const wire of read.deltas ?? []) deeds.push(...this.delta(wire, from));
     deeds.push(...this.heads(read.heads ?? [], from));
     return deeds;
@@ -136,7 +142,10 @@ export class Replica {
   applied(outcome: Applied, feed: string, from: StackId): Deed[] {
     if (outcome === 'applied') return [{ type: 'changed', feed }];
     if (outcome === 'gap') return this.#pull(feed, from);
-    return outcome === 'known' ? [] : [{ type: 'report', what: outcome, feed }];
+    if (outcome === 'known') return [];
+    const evidence = outcome === 'equivocation' ? this.#feeds.evidence(feed) : undefined;
+    const told: Deed[] = evidence ? [{ type: 'publish', message: toBytes({ evidence }) }] : [];
+    return [{ type: 'report', what: outcome, feed }, ...told];
   }
 
   /** Where feeds stand at another member: what is further on there is pulled from it. */
@@ -197,6 +206,18 @@ export class Replica {
       if (peer !== undefined) deeds.push({ type: 'exchange', with: peer });
     }
     return deeds;
+  }
+
+  /** Two heads that are said to prove an equivocation: whoever says so, the owner's signatures decide. */
+  #accused(evidence: readonly [SignedHead, SignedHead], from: StackId): Deed[] {
+    const [one, other] = evidence.map((signed) => verifyHead(...signed, this.#around.mesh()));
+    if (!one || !other || typeof one === 'string' || typeof other === 'string' || !provesEquivocation(one, other)) {
+      return [{ type: 'report', what: 'refused', feed: from }];
+    }
+    const { feed } = one.head;
+    if (feed === this.#around.self) return [...this.own(positionOf(one)), ...this.own(positionOf(other))].slice(0, 1);
+    const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
+    return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
   }
 
   #pull(feed: string, from: StackId): Deed[] {
