@@ -157,6 +157,27 @@ export class FeedStore {
     );
   }
 
+  /** How many there are: records by kind (all that are kept, from an index), hidden ones, and feeds. */
+  counts(): { readonly records: ReadonlyMap<string, number>; readonly hidden: number; readonly feeds: number } {
+    const byKind = this.#sql.all<{ kind: string; count: number }>(
+      'SELECT kind, count(*) AS count FROM registry_record GROUP BY kind ORDER BY kind',
+    );
+    const count = (sql: string): number => this.#sql.get<{ count: number }>(sql)?.count ?? 0;
+    return {
+      records: new Map(byKind.map((row) => [row.kind, row.count])),
+      hidden: count('SELECT count(*) AS count FROM registry_record WHERE fault IS NOT NULL'),
+      feeds: count('SELECT count(*) AS count FROM registry_head'),
+    };
+  }
+
+  /** Where each visible record was last changed, in that order, without bodies. */
+  places(kind?: string): { position: number; feed: string; kind: string; name: string }[] {
+    const sql = 'SELECT position, feed, kind, name FROM registry_record WHERE fault IS NULL';
+    return kind === undefined
+      ? this.#sql.all(`${sql} ORDER BY position`)
+      : this.#sql.all(`${sql} AND kind = ? ORDER BY position`, kind);
+  }
+
   /** All records, hidden or not, of a feed or of all. */
   everyRecord(feed?: string): RecordRow[] {
     return feed === undefined
