@@ -41,7 +41,7 @@ export interface HiddenRecord {
 }
 
 export interface ReadOptions {
-  /** Records of unreachable stacks too. */
+  /** Records of unreachable stacks, and of those that are down, too. */
   readonly includeUnreachable?: boolean;
 }
 
@@ -175,7 +175,7 @@ export class Directory {
   }
 
   #isPresent(entry: Entry): boolean {
-    return entry.presence.state === 'up' || this.#kinds.get(entry.kind)?.outlastsOwner === true;
+    return ['up', 'suspect'].includes(entry.presence.state) || this.#kinds.get(entry.kind)?.outlastsOwner === true;
   }
 }
 

@@ -88,6 +88,8 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
+  /** A member is compared with now: whatever else is. */
+  readonly exchanged: (peer: StackId) => void;
   /** Time went on: whatever else has its day. */
   readonly due: () => void;
 }
@@ -148,6 +150,7 @@ export class Spread {
   async exchange(peer: StackId): Promise<void> {
     if (this.#exchanging.has(peer)) return;
     this.#exchanging.add(peer);
+    this.#parts.exchanged(peer);
     try {
       const { replica, membership } = this.#parts;
       const ask = toBytes({ roster: membership.roster.digest, heads: replica.digest() });
