@@ -4,9 +4,11 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { convergenceRows } from './rows/convergence.ts';
 import { httpRows } from './rows/http.ts';
 import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
+import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
@@ -16,6 +18,8 @@ const rows: readonly Row[] = [
   replicationRow,
   lookupRow,
   ...httpRows,
+  newcomerRow,
+  ...convergenceRows,
   ...memoryRows,
   demoRow,
   testRow,

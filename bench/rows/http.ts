@@ -1,12 +1,12 @@
 // Rows of requests over HTTP by 16 connections that are kept: reading one record, and durable registrations, beside etcd.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { startDaemon } from '../../test/support/daemon-process.ts';
-import { eventually } from '../../test/support/deadline.ts';
+import { startEtcd } from '../peers/etcd.ts';
+import { freePorts, startPeer } from '../peers/process.ts';
 import type { Row } from '../row.ts';
 
 const connections = 16;
@@ -62,9 +62,9 @@ async function measure(rounds: number, say: (text: string) => void): Promise<Rat
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(path.join(tmpdir(), 'hermesh-bench-'));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
-  const echo = await freePort();
-  parts.defer(await start(process.execPath, ['-e', echoProgram(echo)], `http://127.0.0.1:${echo}/`));
-  const etcd = await startEtcd(path.join(folder, 'etcd'), parts);
+  const [echo = 0] = await freePorts(1);
+  parts.use(await startPeer([process.execPath, '-e', echoProgram(echo)], /^ready$/));
+  const etcd = parts.use(await startEtcd(1)).urls[0] ?? '';
   const daemon = parts.use(await startDaemon('bench', { flags: ['--engine', 'none', '--log', 'silent'] }));
   const { http } = daemon.announced;
   const token = (await readFile(path.join(daemon.home, 'token'), 'utf8')).trim();
@@ -138,63 +138,15 @@ end
 `;
 }
 
-async function startEtcd(directory: string, parts: AsyncDisposableStack): Promise<string> {
-  const [clients, peers] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
-  const flags = [
-    ['--data-dir', directory],
-    ['--listen-client-urls', clients],
-    ['--advertise-client-urls', clients],
-    ['--listen-peer-urls', peers],
-    ['--initial-advertise-peer-urls', peers],
-    ['--initial-cluster', `default=${peers}`],
-    ['--log-level', 'error'],
-  ].flat();
-  parts.defer(await start('etcd', flags, `${clients}/health`));
-  return clients;
-}
-
-/** Starts a program, waits until it answers, and gives what ends it. */
-async function start(program: string, args: readonly string[], url: string): Promise<() => Promise<void>> {
-  const child: ChildProcess = spawn(program, args, { stdio: 'ignore' });
-  let fault: Error | undefined;
-  child.once('error', (error) => {
-    fault = new Error(`Cannot start "${program}": install it (apt-get install wrk etcd-server)`, { cause: error });
-  });
-  const end = async (): Promise<void> => {
-    if (child.pid === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await ended;
-  };
-  try {
-    await eventually(`${program} answers`, async () => fault !== undefined || (await fetch(url)).ok, {
-      timeoutMs: 20_000,
-    });
-    if (fault) throw fault;
-    return end;
-  } catch (error) {
-    await end();
-    throw error;
-  }
-}
-
 function echoProgram(port: number): string {
   return `const answer = { kind: 'ci', name: 'bench-1', stack: '${'x'.repeat(52)}', stackName: 'bench', body: { name: 'bench-1', type: 'bench', endpoint: 'http://127.0.0.1:9', capabilities: [], health: 'healthy', services: [] } };
 require('node:http').createServer((request, response) => {
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(answer));
-}).listen(${port}, '127.0.0.1');`;
+}).listen(${port}, '127.0.0.1', () => console.log('ready'));`;
 }
 
 async function post(url: string, body: string, headers: Readonly<Record<string, string>>): Promise<void> {
   const answer = await fetch(url, { method: 'POST', body, headers });
   if (!answer.ok) throw new Error(`"${url}" was refused: ${await answer.text()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -7,7 +7,8 @@ const liveness = z.object({
   state: z.string(),
   since: z.string().optional(),
   why: z.string().optional(),
-  by: z.string().optional(),
+  /** Names of the stacks that say so. */
+  by: z.array(z.string()).optional(),
 });
 
 const member = z.object({
@@ -112,12 +113,13 @@ export const stacks = declare({
   command: { words: 'stacks', positional: [], examples: ['hermesh stacks'] },
   text: ({ stacks: all }) =>
     table(
-      ['NAME', 'STATE', 'SINCE', 'WHY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
+      ['NAME', 'STATE', 'SINCE', 'WHY', 'SAID BY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
       all.map((one) => [
         one.self ? `${one.name} *` : one.name,
         one.liveness.state,
         one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
         one.liveness.why ?? '-',
+        one.liveness.by?.join(', ') ?? '-',
         one.role,
         one.site ?? '-',
         one.engine ?? '-',
@@ -128,8 +130,10 @@ export const stacks = declare({
     const described = new Map(
       registry.directory.list({ kind: 'stack', includeUnreachable: true }).map((one) => [one.stack, one.body]),
     );
+    const members = registry.members();
+    const names = new Map(members.map(({ stack, name }) => [stack, name]));
     return {
-      stacks: registry.members().map((one) => {
+      stacks: members.map((one) => {
         const body = described.get(one.stack) as { site?: { name: string }; engine?: { kind: string } } | undefined;
         return {
           name: one.name,
@@ -138,7 +142,11 @@ export const stacks = declare({
           role: one.role,
           ...(body?.site ? { site: body.site.name } : {}),
           ...(body?.engine ? { engine: body.engine.kind } : {}),
-          liveness: { ...one.liveness, since: new Date(one.liveness.since).toISOString() },
+          liveness: {
+            ...one.liveness,
+            since: new Date(one.liveness.since).toISOString(),
+            by: one.liveness.by.map((stack) => names.get(stack) ?? stack),
+          },
           addresses: [...one.addresses],
           expires: new Date(one.expires).toISOString(),
         };
