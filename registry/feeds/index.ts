@@ -9,6 +9,8 @@ export {
   type Position,
   positionOf,
   positionSchema,
+  recordHash,
+  recordKey,
   relate,
   signedHeadSchema,
   type VerifiedDelta,

@@ -20,6 +20,7 @@ import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
 import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
+import type { Asked } from './conduct.ts';
 import { type Deed, maxPulledBytes, type Replica } from './replicate.ts';
 
 const feedProtocol = '/hermesh/feed/1.0.0';
@@ -62,6 +63,8 @@ export interface FetchParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Throws where a member asks more than it may. */
+  readonly admit: (what: Asked, from: StackId) => void;
   /** Does what was decided. */
   readonly do: (deeds: readonly Deed[]) => void;
 }
@@ -75,12 +78,18 @@ export class Fetch {
 
   constructor(parts: FetchParts) {
     this.#parts = parts;
-    parts.network.serve(feedProtocol, memberBounds, async (request) => this.#answerFeed(request));
+    parts.network.serve(feedProtocol, memberBounds, async (request, { from }) => {
+      parts.admit('feed', from);
+      return this.#answerFeed(request);
+    });
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
   pull(feed: string, from: StackId): void {
-    this.#waiting.push({ from, run: () => this.#runPull(feed, from) });
+    const pull = { from, run: () => this.#runPull(feed, from) };
+    // A stack that starts waits for its own feed before it signs anything.
+    if (feed === this.#parts.network.stack) this.#waiting.unshift(pull);
+    else this.#waiting.push(pull);
     this.#nextPull();
   }
 
@@ -98,7 +107,7 @@ export class Fetch {
       this.#parts.log.debug({ feed, from, error }, 'pull failed');
     } finally {
       this.#pulling.delete(from);
-      this.#ended(feed);
+      this.#ended(feed, from);
       this.#nextPull();
     }
   }
@@ -121,7 +130,7 @@ export class Fetch {
   /** Fetches what is missing: deltas where the other side kept them, else a snapshot and the deltas since it began. */
   async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
     const { feeds, replica } = this.#parts;
-    const isOwn = feed === this.#parts.network.stack;
+    const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
     let have = isOwn ? null : (feeds.position(feed) ?? null);
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
@@ -132,6 +141,7 @@ export class Fetch {
         return typeof own !== 'string' && own.head.feed === feed ? replica.own(positionOf(own)) : [];
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
+      if (deeds.some(({ type }) => type === 'changed')) replica.pulling(feed, from, this.#parts.clock.monotonic());
       this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
       if (answer.deltas.length === 0) return [];
       // Deltas that don't lead on from here belong to another history: the snapshot tells.
@@ -142,7 +152,7 @@ export class Fetch {
 
   /** Pages may come from several states of the feed; the deltas from the first page's head on even them out. */
   async #pullSnapshot(feed: string, from: StackId, first: SnapshotPage, signal: AbortSignal): Promise<readonly Deed[]> {
-    const { feeds, replica, membership } = this.#parts;
+    const { replica, membership } = this.#parts;
     const mesh = membership.roster.mesh;
     const head = verifyHead(...first.head, mesh);
     if (typeof head === 'string' || head.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
@@ -158,6 +168,7 @@ export class Fetch {
       if (size > 2 * maxFeedBytes || records.size > 2 * maxFeedRecords)
         return [{ type: 'report', what: 'refused', feed }];
       if (!page.next || count >= maxPages) break;
+      replica.pulling(feed, from, this.#parts.clock.monotonic());
       const answer = await this.#askFeed(from, { feed, have: null, after: page.next }, signal);
       if (!('head' in answer)) return [];
       // Keys only grow: a snapshot has an end.
@@ -171,7 +182,7 @@ export class Fetch {
       return this.#evenOut(from, head, records, signal);
     }
     return replica
-      .applied(feeds.replace(last, [...records.values()]), feed, from)
+      .applied(replica.replace(last, [...records.values()]), feed, from)
       .filter(({ type }) => type !== 'pull');
   }
 
@@ -181,7 +192,7 @@ export class Fetch {
     records: Map<string, Change>,
     signal: AbortSignal,
   ): Promise<readonly Deed[]> {
-    const { feeds, replica, membership } = this.#parts;
+    const { replica, membership } = this.#parts;
     const { feed } = head.head;
     const have: Position = { feed, epoch: head.head.epoch, sequence: head.head.sequence, hash: head.hash };
     const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
@@ -198,7 +209,7 @@ export class Fetch {
       last = delta;
     }
     return replica
-      .applied(feeds.replace(last, [...records.values()]), feed, from)
+      .applied(replica.replace(last, [...records.values()]), feed, from)
       .filter(({ type }) => type !== 'pull');
   }
 
@@ -212,21 +223,23 @@ export class Fetch {
   }
 
   /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
-  #ended(feed: string): void {
+  #ended(feed: string, from: StackId): void {
     try {
-      this.#parts.do(this.#parts.replica.pulled(feed));
+      this.#parts.do(this.#parts.replica.pulled(feed, from, this.#parts.clock.monotonic()));
     } catch (error) {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }
   }
 
   #answerFeed(request: Uint8Array): Uint8Array {
-    const { feeds, membership } = this.#parts;
+    const { feeds, membership, replica, network } = this.#parts;
     const read = fromBytes(feedRequest, request, maxMessageBytes);
     if (!read) throw new Error('the request cannot be read');
     if (!membership.valid(read.feed)) return toBytes({ none: true });
     const deltas = read.have && feeds.deltasAfter(read.have, maxPulledBytes);
     if (deltas) return toBytes({ deltas });
+    // While a stack starts, the rows of its own feed may be ahead of its head.
+    if (read.feed === network.stack && replica.isRestoring) return toBytes({ none: true });
     const page = feeds.page(read.feed, read.after ?? new Uint8Array());
     if (!page) return toBytes({ none: true });
     const records = page.records.map(({ kind, name, body }) => [kind, name, body]);

@@ -54,6 +54,7 @@ export interface ConstellationOptions {
   readonly mayStand?: MayStand;
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
+  readonly barrierMs?: number;
   readonly now?: () => number;
 }
 
@@ -83,7 +84,11 @@ export class Constellation implements AsyncDisposable {
       clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
       log: silentLog,
-      replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
+      replicate: {
+        batchMs: all.batchMs ?? 10,
+        antiEntropyMs: all.antiEntropyMs ?? 100,
+        barrierMs: all.barrierMs ?? 300,
+      },
       retryMs: 50,
     });
     // As a daemon does, so that the others know where to dial it.
