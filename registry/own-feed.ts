@@ -3,7 +3,7 @@ import type { FeedStore, Feeds, VerifiedDelta } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import type { Clock } from './clock.ts';
 import type { Write } from './contract.ts';
-import type { Held } from './held.ts';
+import type { HeldWrites } from './held-writes.ts';
 import type { Log } from './log.ts';
 import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
@@ -22,7 +22,7 @@ export interface OwnFeedParts {
   readonly feeds: Feeds;
   readonly standing: Standing;
   readonly membership: Membership;
-  readonly held: Held;
+  readonly held: HeldWrites;
   readonly clock: Clock;
   /** That many random bytes. */
   readonly random: (sizeBytes: number) => Uint8Array;
@@ -59,7 +59,9 @@ export class OwnFeed {
   /** From now on writes are durable and seen here, and nothing is signed. What an earlier run held is seen again. */
   hold(): void {
     this.#isHolding = true;
-    const { store, held } = this.#parts;
+    const { store, held, feeds, self } = this.#parts;
+    // The trie is that of the head: it is built before the rows go ahead.
+    feeds.count(self);
     store.database.transaction(() => held.stepForward());
   }
 

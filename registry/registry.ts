@@ -25,7 +25,7 @@ import {
 } from '#registry/roster';
 import { Belonging } from './belonging.ts';
 import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
-import { Held } from './held.ts';
+import { HeldWrites } from './held-writes.ts';
 import { Kinds, type MemberRole } from './kind.ts';
 import { Members } from './members.ts';
 import { noMetrics } from './metrics.ts';
@@ -91,10 +91,10 @@ class OpenRegistry implements Registry {
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
     const faultOf = (feed: string, change: Change): string | undefined => this.#standing.faultOf(feed, change);
-    const held = new Held({ self, store: feedStore, held: new HeldStore(database), faultOf });
+    const held = new HeldWrites({ self, store: feedStore, held: new HeldStore(database), faultOf });
     // The rows of an earlier run that was killed stand ahead of the head that tries are built for.
     database.transaction(() => held.stepBack());
-    this.#feeds = new Feeds(feedStore, identity, faultOf);
+    this.#feeds = new Feeds(feedStore, identity, faultOf, { monotonic: () => clock.monotonic() });
     this.#admission = new Admission(rosterStore, membership, clock.now);
     const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();

@@ -2,7 +2,7 @@
 // in step with the mesh yet.
 import type { Barrier, Replica } from '#registry/replication';
 import type { Clock } from './clock.ts';
-import type { Held } from './held.ts';
+import type { HeldWrites } from './held-writes.ts';
 import type { Log } from './log.ts';
 import type { StackId } from './network.ts';
 import type { OwnFeed } from './own-feed.ts';
@@ -12,7 +12,7 @@ export interface StartParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-  readonly held: Held;
+  readonly held: HeldWrites;
   readonly ownFeed: OwnFeed;
   readonly replica: Replica;
   /** Begins a barrier with the members that there are now. */

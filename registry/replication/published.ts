@@ -1,6 +1,14 @@
 // What is published: the envelope, and judging one that was heard before anything is taken in; pure.
 import { z } from 'zod';
-import { signedHeadSchema, type VerifiedDelta, type VerifiedHead, verifyDelta, verifyHead } from '#registry/feeds';
+import {
+  provesEquivocation,
+  type SignedHead,
+  signedHeadSchema,
+  type VerifiedDelta,
+  type VerifiedHead,
+  verifyDelta,
+  verifyHead,
+} from '#registry/feeds';
 import type { StackId, Verdict } from '../network.ts';
 import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
 import type { Fault } from './conduct.ts';
@@ -19,6 +27,7 @@ const messageSchema = z.strictObject({
   deltas: z.array(part).max(maxDeltas).optional(),
   heads: z.array(signedHeadSchema).max(16).optional(),
   statements: z.array(part).max(maxStatements).optional(),
+  evidence: z.tuple([signedHeadSchema, signedHeadSchema]).optional(),
 });
 
 /** A published message, judged and not taken in yet, so that it can be handed on first. */
@@ -28,6 +37,8 @@ export interface Heard {
   /** Bytes of each owner in it, signed by that owner. */
   readonly owners: ReadonlyMap<StackId, number>;
   readonly statements: readonly Uint8Array[];
+  /** Two heads by which a member's equivocation is proven. */
+  readonly evidence: readonly [VerifiedHead, VerifiedHead] | undefined;
   /** Those that are new here, of members; a head alone stands for changes too large to be published. */
   readonly fresh: readonly (VerifiedHead | VerifiedDelta)[];
 }
@@ -37,6 +48,7 @@ const faultOf = {
   signature: 'refused-signature',
   mesh: 'other-mesh',
   changes: 'junk',
+  proof: 'junk',
 } as const satisfies Record<Exclude<ReturnType<typeof verifyDelta>, VerifiedDelta>, Fault>;
 
 /** The messages for a batch of deltas of one feed; a delta that is too large is only told of by its head, and pulled. */
@@ -66,6 +78,11 @@ export function messagesOf(batch: readonly VerifiedDelta[]): Uint8Array[] {
 export function statementsMessage(wires: readonly Uint8Array[]): Uint8Array | undefined {
   const message = toBytes({ statements: wires.slice(0, maxStatements) });
   return message.byteLength <= maxPublishedBytes ? message : undefined;
+}
+
+/** The message that tells of two heads by which an owner's equivocation is proven. */
+export function evidenceMessage(evidence: readonly [SignedHead, SignedHead]): Uint8Array {
+  return toBytes({ evidence });
 }
 
 /** Judges what is heard; remembers, bounded, what was heard before. */
@@ -108,14 +125,33 @@ export class Published {
       const fault = take(bytes, () => verifyHead(bytes, signature, mesh));
       if (fault) return refuse(fault);
     }
-    const isNews = fresh.length > 0 || statements.length > 0;
+    const evidence = read.evidence && this.#evidence(read.evidence, mesh);
+    if (typeof evidence === 'string') return refuse(evidence);
+    const isAccused = evidence !== undefined && isMember(evidence[0].head.feed);
+    const isNews = fresh.length > 0 || statements.length > 0 || isAccused;
     return {
       verdict: isNews ? 'accept' : 'ignore',
       faults: isRepublished ? ['republish'] : [],
       owners,
       statements,
+      evidence: isAccused ? evidence : undefined,
       fresh,
     };
+  }
+
+  /** Undefined where it was heard before. */
+  #evidence(
+    [one, other]: readonly [SignedHead, SignedHead],
+    mesh: string,
+  ): readonly [VerifiedHead, VerifiedHead] | Fault | undefined {
+    const id = toHex(sha256(one[0], other[0]));
+    if (this.#known.has(id)) return undefined;
+    const [first, second] = [verifyHead(...one, mesh), verifyHead(...other, mesh)];
+    if (typeof first === 'string') return faultOf[first];
+    if (typeof second === 'string') return faultOf[second];
+    if (!provesEquivocation(first, second)) return 'junk';
+    this.#know(id);
+    return [first, second];
   }
 
   #know(id: string): void {
@@ -126,5 +162,5 @@ export class Published {
 }
 
 function refuse(fault: Fault): Heard {
-  return { verdict: 'reject', faults: [fault], owners: new Map(), statements: [], fresh: [] };
+  return { verdict: 'reject', faults: [fault], owners: new Map(), statements: [], evidence: undefined, fresh: [] };
 }

@@ -1,7 +1,6 @@
 // What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
 import {
   type Applied,
-  type Change,
   type Feeds,
   maxDeltaBytes,
   type Position,
@@ -13,7 +12,7 @@ import {
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
-import { type Heard, messagesOf, Published, statementsMessage } from './published.ts';
+import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
 import { Pulls } from './pulls.ts';
 
 /** What the driver is to do next. */
@@ -26,7 +25,11 @@ export type Deed =
   | { readonly type: 'renew'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
   | { readonly type: 'changed'; readonly feed: string }
-  | { readonly type: 'report'; readonly what: 'equivocation' | 'other-epoch' | 'refused'; readonly feed: string };
+  | {
+      readonly type: 'report';
+      readonly what: 'equivocation' | 'other-epoch' | 'clone' | 'refused';
+      readonly feed: string;
+    };
 
 export interface ReplicateOptions {
   /** How long changes after the first are gathered. */
@@ -133,8 +136,9 @@ export class Replica {
   }
 
   /** Takes in what was heard; statements come before the deltas that may need them. */
-  take({ statements, fresh }: Heard, from: StackId, now: number): Deed[] {
+  take({ statements, evidence, fresh }: Heard, from: StackId, now: number): Deed[] {
     const deeds: Deed[] = statements.length > 0 ? [{ type: 'statements', wires: statements }] : [];
+    if (evidence) deeds.push(...this.#accused(evidence));
     for (const each of fresh) {
       if (isDelta(each)) deeds.push(...this.#take(each, from, now));
       else deeds.push(...this.#told(each, from, now));
@@ -148,9 +152,15 @@ export class Replica {
     return typeof delta === 'string' ? [{ type: 'report', what: 'refused', feed: from }] : this.#take(delta, from, now);
   }
 
-  /** A whole feed came by a pull. */
-  replace(head: VerifiedHead, records: readonly Change[]): Applied {
-    return this.#apply(head, () => this.#feeds.replace(head, records));
+  /** As `Feeds.judge`, before what leads to a head is fetched. */
+  judge(head: VerifiedHead): Applied | 'next' {
+    return this.#ownFault(head) ?? this.#feeds.judge(head);
+  }
+
+  /** Applies what was pulled of a feed; of the own one only while others may be further on. */
+  apply(head: VerifiedHead, act: () => Applied): Applied {
+    if (head.head.feed !== this.#around.self) return act();
+    return this.#ownFault(head) ?? this.#restore?.(act) ?? 'known';
   }
 
   /** What follows from having applied something of a feed that came from there. */
@@ -159,9 +169,12 @@ export class Replica {
       this.#moved(feed);
       return [{ type: 'changed', feed }];
     }
-    if (outcome === 'equivocation') this.#moved(feed);
     if (outcome === 'gap') return this.#pull(feed, from, now);
-    return outcome === 'known' ? [] : [{ type: 'report', what: outcome, feed }];
+    if (outcome === 'known') return [];
+    this.#moved(feed);
+    const evidence = outcome === 'equivocation' ? this.#feeds.evidence(feed) : undefined;
+    const told: Deed[] = evidence ? [{ type: 'publish', message: evidenceMessage(evidence) }] : [];
+    return [{ type: 'report', what: outcome, feed }, ...told];
   }
 
   /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
@@ -192,7 +205,7 @@ export class Replica {
   claims(briefs: readonly Brief[], from: StackId, now: number): Deed[] {
     return briefs.flatMap((brief): Deed[] => {
       const feed = this.#heads().feedOf(brief[0]);
-      if (feed === undefined || this.#feeds.isQuarantined(feed)) return [];
+      if (feed === undefined || this.#feeds.isQuarantined(feed, brief[1])) return [];
       const stored = this.#feeds.position(feed);
       const relation = relateBrief(stored && briefOf(stored), brief);
       const isNews = relation === 'ahead' || relation === 'equivocation';
@@ -236,7 +249,7 @@ export class Replica {
     if (feed === this.#around.self && !this.#restore) return this.own(positionOf(delta));
     if (!this.#around.isMember(feed)) return [];
     return this.applied(
-      this.#apply(delta, () => this.#feeds.apply(delta)),
+      this.apply(delta, () => this.#feeds.apply(delta)),
       feed,
       from,
       now,
@@ -250,16 +263,22 @@ export class Replica {
     return this.claims([briefOf(position)], from, now);
   }
 
-  #apply(head: VerifiedHead, apply: () => Applied): Applied {
-    if (head.head.feed !== this.#around.self) return apply();
-    if (!this.#restore) return 'known';
+  /** Two heads that prove an equivocation: whoever says so, the owner's signatures decide. */
+  #accused([one, other]: readonly [VerifiedHead, VerifiedHead]): Deed[] {
+    const { feed } = one.head;
+    if (feed === this.#around.self) return [...this.own(positionOf(one)), ...this.own(positionOf(other))].slice(0, 1);
+    const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
+    if (isNews) this.#moved(feed);
+    return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
+  }
+
+  /** Two histories of the own feed: the barrier ends with an epoch above both. */
+  #ownFault(head: VerifiedHead): Applied | undefined {
+    if (head.head.feed !== this.#around.self) return undefined;
     const relation = relate(this.#feeds.position(this.#around.self), positionOf(head), head.head.previous);
-    // Two histories of the own feed: the barrier ends with an epoch above both.
-    if (relation === 'equivocation' || relation === 'other-epoch') {
-      this.#hasOwnConflict = true;
-      return 'other-epoch';
-    }
-    return this.#restore(apply);
+    if (relation !== 'equivocation' && relation !== 'other-epoch') return undefined;
+    this.#hasOwnConflict = true;
+    return 'other-epoch';
   }
 
   #heads(): Fingerprints {

@@ -12,7 +12,7 @@ export interface HeldParts {
   readonly faultOf: (feed: string, change: Change) => string | undefined;
 }
 
-export class Held {
+export class HeldWrites {
   readonly #parts: HeldParts;
 
   constructor(parts: HeldParts) {
@@ -79,8 +79,9 @@ export class Held {
 
   #put(change: Change): void {
     const { store, self, faultOf } = this.#parts;
-    const key = recordKey(change.kind, change.name);
-    if (change.body) store.putRecord(self, key, recordHash(change.body), change, faultOf(self, change));
-    else store.removeRecord(self, key, change);
+    const { kind, name, body } = change;
+    const key = recordKey(kind, name);
+    if (body) store.putRecord(self, { kind, name, body, key, hash: recordHash(body) }, faultOf(self, change));
+    else store.removeRecord(self, key);
   }
 }
