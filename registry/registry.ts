@@ -1,7 +1,8 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import { Directory } from '#registry/directory';
+
 import { type Change, FeedStore, Feeds } from '#registry/feeds';
-import { Liveness } from '#registry/liveness';
+import { observersOf, subjectsOf, Watch } from '#registry/liveness';
 import {
   Barrier,
   Conduct,
@@ -10,9 +11,9 @@ import {
   HeldStore,
   keptOf,
   Replica,
-  type Ring,
   Spread,
 } from '#registry/replication';
+
 import {
   Admission,
   joinProtocol,
@@ -40,18 +41,6 @@ const maxToldHidden = 5;
 /** Addresses that an invite names. */
 const maxInviteAddresses = 16;
 
-/** Until liveness has a hash ring: members in a circle by their ids. */
-const circle =
-  (step: 1 | -1): Ring =>
-  (stack, members, count) => {
-    const sorted = [...members].sort();
-    const at = sorted.indexOf(stack);
-    return Array.from({ length: Math.min(count, sorted.length - 1) }, (_, index) => {
-      return sorted.at((at + step * (index + 1)) % sorted.length) ?? stack;
-    });
-  };
-const rings = { observersOf: circle(1), subjectsOf: circle(-1) };
-
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   return new OpenRegistry(options);
@@ -73,6 +62,7 @@ class OpenRegistry implements Registry {
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #start: Start;
+  readonly #watch: Watch;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -96,14 +86,15 @@ class OpenRegistry implements Registry {
     database.transaction(() => held.stepBack());
     this.#feeds = new Feeds(feedStore, identity, faultOf, { monotonic: () => clock.monotonic() });
     this.#admission = new Admission(rosterStore, membership, clock.now);
-    const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
-    this.#members = new Members({ self, membership, store: rosterStore, liveness, directory, ownAddresses });
+    const seen = (stack: StackId) => this.#watch.of(stack);
+    this.#members = new Members({ self, membership, store: rosterStore, seen, directory, ownAddresses });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      return member && ['up', 'unreachable'].includes(presence.state) ? { name: member.name, presence } : undefined;
+      const isGone = ['expired', 'left', 'revoked'].includes(presence.state);
+      return member && !isGone ? { name: member.name, presence } : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
@@ -137,6 +128,7 @@ class OpenRegistry implements Registry {
       entered: () => {
         this.#spread.enter();
         this.#start.entered();
+        this.#watch.refresh();
         this.#members.tell();
         this.directory.wake();
       },
@@ -168,6 +160,26 @@ class OpenRegistry implements Registry {
       return undefined;
     });
     this.#serveJoins();
+    this.#watch = new Watch({
+      network,
+      identity,
+      clock,
+      log,
+      signal,
+      timing: options.liveness,
+      timeSample: options.timeSample,
+      roster: () => ({
+        mesh: membership.roster.mesh,
+        digest: membership.roster.digest,
+        members: [...membership.roster.memberships.keys()].filter(isMember),
+      }),
+      incarnation: {
+        read: () => Number(rosterStore.setting('incarnation') ?? 0),
+        keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
+      },
+      probe: (stack) => void this.#connections.dial(stack),
+      presence: () => this.#members.tell(),
+    });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
@@ -180,7 +192,10 @@ class OpenRegistry implements Registry {
       metrics,
       conduct,
       reach: (peer, limits) => this.#connections.reach(peer, limits),
-      exchanged: (peer) => this.#start.exchanged(peer),
+      exchanged: (peer) => {
+        void this.#watch.exchange(peer);
+        this.#start.exchanged(peer);
+      },
       moved: () => this.#start.look(),
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
@@ -188,17 +203,20 @@ class OpenRegistry implements Registry {
     });
     this.#connections = new Connections({
       network,
-      liveness,
       log,
       signal,
       clock,
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      kept: () => keptOf(self, this.#members.others(), rings),
+      kept: () => keptOf(self, this.#members.others(), { observersOf, subjectsOf }),
       addressesOf: (stack) => this.#members.addressesOf(stack),
-      connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
-      presence: () => this.#members.tell(),
+      connected: (stack) => {
+        this.#watch.connected(stack);
+        this.#spread.do(this.#replica.connected(stack));
+      },
+      disconnected: (stack) => this.#watch.disconnected(stack),
+      unreached: (stack, why) => this.#watch.unreached(stack, why),
     });
     this.#start = new Start({
       self,
@@ -211,6 +229,7 @@ class OpenRegistry implements Registry {
       barrier: () =>
         new Barrier({ others: this.#members.others().length, limitMs: replicate.barrierMs }, clock.monotonic()),
     });
+    this.#watch.refresh();
   }
 
   confirmed(): boolean {
@@ -268,6 +287,7 @@ class OpenRegistry implements Registry {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.stop();
     this.#stop.abort();
     this.#members.close();
     this.directory.wake();
@@ -312,6 +332,7 @@ class OpenRegistry implements Registry {
     });
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
     this.#ownFeed.pardon();
+    this.#watch.refresh();
     this.#connections.check();
     this.#members.tell();
     this.directory.wake();

@@ -1,6 +1,5 @@
 // Keeps this stack connected to the members that it is to be connected with: dials, and dials again with growing pauses.
 // Others are dialled when they are needed, and let go once they are quiet.
-import type { Liveness } from '#registry/liveness';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
@@ -9,7 +8,6 @@ import { firstDialMs, idleMs } from './overlay.ts';
 
 export interface ConnectionParts {
   readonly network: Network;
-  readonly liveness: Liveness;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -22,8 +20,9 @@ export interface ConnectionParts {
   readonly kept: () => ReadonlySet<StackId>;
   readonly addressesOf: (stack: StackId) => readonly string[];
   readonly connected: (stack: StackId) => void;
-  /** What is known of a stack's presence changed. */
-  readonly presence: (stack: StackId) => void;
+  readonly disconnected: (stack: StackId) => void;
+  /** Dialling it failed. */
+  readonly unreached: (stack: StackId, why: string) => void;
 }
 
 /** The longest pause between two attempts: a stack that comes back is met within a minute. */
@@ -105,7 +104,7 @@ export class Connections {
 
   /** Dials at once, whatever pause was planned; resolves when that is done, well or not. */
   async dial(stack: StackId): Promise<void> {
-    const { network, liveness, signal, clock, log } = this.#parts;
+    const { network, signal, clock, log } = this.#parts;
     this.#forget(stack);
     if (signal.aborted || this.#dialling.has(stack) || !this.#parts.isMember(stack)) return;
     if (network.connected().includes(stack)) return;
@@ -117,10 +116,8 @@ export class Connections {
       if (signal.aborted) return;
       this.#attempts.set(stack, (this.#attempts.get(stack) ?? 0) + 1);
       const why = error instanceof Error ? error.message : String(error);
-      if (liveness.lost(stack, why, clock.now())) {
-        log.info({ stack, why }, 'unreachable');
-        this.#parts.presence(stack);
-      }
+      log.debug({ stack, why }, 'not reached');
+      this.#parts.unreached(stack, why);
     } finally {
       this.#dialling.delete(stack);
       const isWanted = this.#parts.kept().has(stack) && !network.connected().includes(stack);
@@ -142,11 +139,11 @@ export class Connections {
   #up(stack: StackId): void {
     this.#forget(stack);
     this.#since.set(stack, this.#parts.clock.monotonic());
-    if (this.#parts.liveness.connected(stack, this.#parts.clock.now())) this.#parts.presence(stack);
     this.#parts.connected(stack);
   }
 
   #down(stack: StackId): void {
+    this.#parts.disconnected(stack);
     const lastedMs = this.#parts.clock.monotonic() - (this.#since.get(stack) ?? 0);
     const attempts = lastedMs < lastingMs ? (this.#attempts.get(stack) ?? 0) : 0;
     this.#since.delete(stack);

@@ -5,15 +5,13 @@ import type { StackId } from '../network.ts';
 export const maxFullMembers = 64;
 /** A connection that was opened to ask something is closed after this much quiet. */
 export const idleMs = 60_000;
-/** Neighbours by the ring: as many observers as liveness has. */
-const ringNeighbours = 10;
 /** Dials of one stack are spread by so much for each member beyond a few, so that a mesh that restarts doesn't meet at once. */
 const spreadMsPerMember = 10;
 const unspreadMembers = 16;
 const maxSpreadMs = 5_000;
 
 /** The observers of a stack among members by the hash ring, or whom it observes: `observersOf` and `subjectsOf` of liveness. */
-export type Ring = (stack: StackId, members: readonly StackId[], count: number) => readonly StackId[];
+export type Ring = (stack: StackId, members: readonly StackId[]) => readonly StackId[];
 
 /** The members to be connected with; `members` are all but `self`. The relation is symmetric: both sides keep it. */
 export function keptOf(
@@ -23,7 +21,7 @@ export function keptOf(
 ): ReadonlySet<StackId> {
   if (members.length < maxFullMembers) return new Set(members);
   const all = [...members, self];
-  const ring = [...rings.observersOf(self, all, ringNeighbours), ...rings.subjectsOf(self, all, ringNeighbours)];
+  const ring = [...rings.observersOf(self, all), ...rings.subjectsOf(self, all)];
   return new Set(ring.filter((stack) => stack !== self));
 }
 
