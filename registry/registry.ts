@@ -145,7 +145,10 @@ class OpenRegistry implements Registry {
       isMember,
       chance,
       members: () => [self, ...this.#members.others()],
-      candidates: () => this.#members.others().filter((stack) => this.#connections.isNear(stack)),
+      candidates: () =>
+        this.#members
+          .others()
+          .filter((stack) => this.#members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
       rosterDigest: () => membership.roster.digest,
     };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };

@@ -9,6 +9,7 @@ import {
   type Log,
   type MayStand,
   MemoryHub,
+  type Metrics,
   makeIdentity,
   type Network,
   openDatabase,
@@ -55,6 +56,8 @@ export interface ConstellationOptions {
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
   readonly barrierMs?: number;
+  readonly metrics?: Metrics;
+  readonly log?: Log;
   readonly now?: () => number;
 }
 
@@ -83,7 +86,8 @@ export class Constellation implements AsyncDisposable {
       mayStand: all.mayStand ?? (() => undefined),
       clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
-      log: silentLog,
+      log: all.log ?? silentLog,
+      ...(all.metrics && { metrics: all.metrics }),
       replicate: {
         batchMs: all.batchMs ?? 10,
         antiEntropyMs: all.antiEntropyMs ?? 100,
