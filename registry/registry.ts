@@ -9,7 +9,7 @@ import {
   Connections,
   defaultReplicateOptions,
   HeldStore,
-  keptOf,
+  makeKept,
   Replica,
   Spread,
 } from '#registry/replication';
@@ -204,6 +204,7 @@ class OpenRegistry implements Registry {
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => this.#renewCertificate(),
     });
+    const keptFor = makeKept(self, () => this.#members.others(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
       log,
@@ -212,7 +213,7 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      kept: () => keptOf(self, this.#members.others(), { observersOf, subjectsOf }),
+      kept: () => keptFor(`${membership.roster.digest} ${this.#members.others().length}`),
       addressesOf: (stack) => this.#members.addressesOf(stack),
       connected: (stack) => {
         this.#watch.connected(stack);

@@ -35,6 +35,8 @@ const forgivenPerSecond = 1 / 6;
 /** A neighbour hands on what the whole mesh publishes: a core takes 1,000 to 1,600 messages a second. */
 const senderMessages: Rate = { perSecond: 600, burst: 3_000 };
 const senderBytes: Rate = { perSecond: 16 * 1024 * 1024, burst: 64 * 1024 * 1024 };
+/** Statements are few: who comes, goes or renews. Whether one stands shows only when it is taken in, so that less is handed on. */
+const senderStatements: Rate = { perSecond: 10, burst: 500 };
 /** An owner publishes once in `batchMs` (100 ms at least), at most 200 KiB: five times as often is more than it has to. */
 const ownerMessagesAtLeast = 50;
 const ownerBytes: Rate = { perSecond: 2 * 1024 * 1024, burst: 16 * 1024 * 1024 };
@@ -63,6 +65,7 @@ interface Peer {
   readonly told: Map<Fault, number>;
   readonly sent: Budget;
   readonly sentBytes: Budget;
+  readonly stated: Budget;
   readonly wrote: Budget;
   readonly wroteBytes: Budget;
   readonly asked: Readonly<Record<Asked, Budget>>;
@@ -82,6 +85,11 @@ export class Conduct {
   sent(peer: StackId, sizeBytes: number, now: number): boolean {
     const { sent, sentBytes } = this.#of(peer, now);
     return sent.spend(1, now) && sentBytes.spend(sizeBytes, now);
+  }
+
+  /** A neighbour published so many statements; whether that is within its budget. */
+  stated(peer: StackId, count: number, now: number): boolean {
+    return this.#of(peer, now).stated.spend(count, now);
   }
 
   /** A published message held what that owner signed; whether that is within its budget, whoever handed it on. */
@@ -129,6 +137,7 @@ export class Conduct {
       told: new Map(),
       sent: budget(senderMessages),
       sentBytes: budget(senderBytes),
+      stated: budget(senderStatements),
       wrote: budget(this.#ownerMessages),
       wroteBytes: budget(ownerBytes),
       asked: { heads: budget(asks.heads), roster: budget(asks.roster), feed: budget(asks.feed) },

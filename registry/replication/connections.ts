@@ -41,6 +41,7 @@ export class Connections {
   readonly #since = new Map<StackId, number>();
   /** Members that are connected only because something was asked of them, and how to stop waiting for the end of it. */
   readonly #reached = new Map<StackId, () => void>();
+  #kept: ReadonlySet<StackId> = new Set();
   /** Until when a member that couldn't be reached isn't tried without need, in monotonic milliseconds. */
   readonly #notBefore = new Map<StackId, number>();
 
@@ -61,7 +62,9 @@ export class Connections {
     const { network, retryMs, chance } = this.#parts;
     const kept = this.#parts.kept();
     for (const stack of [...this.#timers.keys()]) if (!kept.has(stack)) this.#forget(stack);
-    for (const stack of connected) if (!kept.has(stack) && !this.#reached.has(stack)) this.#letGoLater(stack);
+    // A mesh that grew: who was kept by both sides is let go by both.
+    for (const stack of this.#kept) if (!kept.has(stack) && connected.has(stack)) this.#letGoLater(stack);
+    this.#kept = kept;
     for (const stack of kept) {
       this.#reached.get(stack)?.();
       this.#reached.delete(stack);

@@ -39,6 +39,10 @@ export class Hearing {
     const heard = replica.hear(message);
     for (const each of heard.faults) fault(from, each);
     if (heard.verdict !== 'accept') return heard.verdict;
+    if (!conduct.stated(from, heard.statements.length, now)) {
+      fault(from, 'flood');
+      return 'ignore';
+    }
     const loud = [...heard.owners].filter(([owner, sizeBytes]) => !conduct.wrote(owner, sizeBytes, now));
     for (const [owner] of loud) fault(owner, 'flood');
     if (loud.length > 0 || this.#inboxBytes + message.byteLength > maxInboxBytes) return 'ignore';

@@ -2,7 +2,7 @@
 export { Barrier } from './barrier.ts';
 export { Conduct } from './conduct.ts';
 export { Connections } from './connections.ts';
-export { keptOf, type Ring } from './overlay.ts';
+export { makeKept } from './overlay.ts';
 export { defaultReplicateOptions, Replica, type ReplicateOptions } from './replicate.ts';
 export { Spread } from './spread.ts';
 export { HeldStore } from './store.ts';

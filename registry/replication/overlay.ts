@@ -25,6 +25,19 @@ export function keptOf(
   return new Set(ring.filter((stack) => stack !== self));
 }
 
+/** As `keptOf`, computed anew only where `key` is another one: it stands for the members. */
+export function makeKept(
+  self: StackId,
+  members: () => readonly StackId[],
+  rings: { readonly observersOf: Ring; readonly subjectsOf: Ring },
+): (key: string) => ReadonlySet<StackId> {
+  let known: { readonly key: string; readonly kept: ReadonlySet<StackId> } | undefined;
+  return (key) => {
+    if (known?.key !== key) known = { key, kept: keptOf(self, members(), rings) };
+    return known.kept;
+  };
+}
+
 /**
  * How long the first dial of a member waits, in milliseconds. Of two that learn of one another the one with the lower id
  * dials, so that they don't meet half-way; in a large mesh dials are spread.

@@ -94,10 +94,11 @@ export class Published {
     if (message.byteLength > maxPublishedBytes + 1024) return refuse('oversized');
     const read = fromBytes(messageSchema, message, maxPublishedBytes + 1024);
     if (!read) return refuse('refused-shape');
-    const { deltas = [], heads = [], statements = [] } = read;
+    const { deltas = [], heads = [] } = read;
+    const statements = (read.statements ?? []).filter((wire) => this.#isNew(wire));
     const owners = new Map<StackId, number>();
     const fresh: (VerifiedHead | VerifiedDelta)[] = [];
-    let isRepublished = false;
+    let isRepublished = statements.length < (read.statements ?? []).length;
     const take = (
       bytes: Uint8Array,
       verify: () => ReturnType<typeof verifyDelta | typeof verifyHead>,
@@ -137,6 +138,13 @@ export class Published {
       evidence: isAccused ? evidence : undefined,
       fresh,
     };
+  }
+
+  #isNew(statement: Uint8Array): boolean {
+    const id = toHex(sha256(statement));
+    if (this.#known.has(id)) return false;
+    this.#know(id);
+    return true;
   }
 
   /** Undefined where it was heard before. */
