@@ -11,6 +11,7 @@ import {
   defaultChannelMessageBytes,
   type Exchange,
   type Handler,
+  type Listener,
   type Network,
   type PeerEvent,
   type ProtocolOptions,
@@ -18,9 +19,12 @@ import {
   type StackId,
 } from './network.ts';
 import { RegistryError } from './registry-error.ts';
+import { sha256, toHex } from './wire.ts';
 
 /** The most that is published at once, in bytes. */
 const maxPublishBytes = 256 * 1024;
+/** Messages that are known again when they come by another way: some seconds of a busy mesh. */
+const maxKnownMessages = 4_096;
 
 /** The wires between the networks of one process. */
 export class MemoryHub {
@@ -80,13 +84,16 @@ class MemoryNetwork implements Network {
   readonly #address: string;
   readonly #forget: () => void;
   readonly #peers = new Map<StackId, MemoryNetwork>();
+  /** What is under way with a peer ends with the connection. */
+  readonly #ends = new Map<StackId, AbortController>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
   readonly #channelProtocols = new Map<
     string,
     { options: ChannelOptions; accept: (channel: Channel) => ChannelListener }
   >();
   readonly #channels = new Map<StackId, Set<ChannelEnd>>();
-  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
+  readonly #topics = new Map<string, Listener[]>();
+  readonly #known = new Set<string>();
   readonly #events = new Broadcast<PeerEvent>();
   #gate: (peer: StackId) => Access | undefined = () => undefined;
   #closed = false;
@@ -132,9 +139,10 @@ class MemoryNetwork implements Network {
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
-    if (!this.#hub.carries(this.stack, stack)) await untilAborted(never(), options.signal);
-    const answer = await ask(other, this.stack, protocol, request, options);
-    if (!this.#hub.carries(stack, this.stack)) await untilAborted(never(), options.signal);
+    const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
+    if (!this.#hub.carries(this.stack, stack)) await untilAborted(never(), signal);
+    const answer = await ask(other, this.stack, protocol, request, { ...options, signal });
+    if (!this.#hub.carries(stack, this.stack)) await untilAborted(never(), signal);
     return answer;
   }
 
@@ -184,14 +192,13 @@ class MemoryNetwork implements Network {
   }
 
   publish(topic: string, message: Uint8Array): void {
-    if (message.byteLength > maxPublishBytes || this.#hub.losesPublished) return;
-    for (const peer of this.#peers.values()) {
-      const copy = new Uint8Array(message);
-      setImmediate(() => peer.deliver(topic, copy, this.stack));
-    }
+    if (message.byteLength > maxPublishBytes) return;
+    const id = toHex(sha256(Buffer.from(`${topic}\0`), message));
+    this.#knows(id);
+    this.#send(topic, id, new Uint8Array(message));
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
+  subscribe(topic: string, listener: Listener): () => void {
     this.#topics.set(topic, [...(this.#topics.get(topic) ?? []), listener]);
     return () => {
       const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
@@ -223,14 +230,18 @@ class MemoryNetwork implements Network {
 
   drop(stack: StackId): void {
     if (!this.#peers.delete(stack)) return;
+    this.#ends.get(stack)?.abort();
+    this.#ends.delete(stack);
     for (const channel of this.#channels.get(stack) ?? []) channel.end();
     this.#channels.delete(stack);
     this.#events.send({ type: 'disconnected', stack });
   }
 
-  deliver(topic: string, message: Uint8Array, from: StackId): void {
-    if (this.admits(from) !== 'member' || !this.#hub.carries(from, this.stack)) return;
-    for (const listener of this.#topics.get(topic) ?? []) listener(message, from);
+  deliver(topic: string, id: string, message: Uint8Array, from: StackId): void {
+    const listeners = this.#topics.get(topic);
+    if (!listeners || this.admits(from) !== 'member' || !this.#hub.carries(from, this.stack) || this.#knows(id)) return;
+    const verdicts = listeners.map((listener) => listener(message, from));
+    if (verdicts.every((verdict) => verdict === 'accept')) this.#send(topic, id, message);
   }
 
   async answer(protocol: string, request: Uint8Array, exchange: Exchange): Promise<Uint8Array> {
@@ -244,6 +255,29 @@ class MemoryNetwork implements Network {
     const limit = AbortSignal.timeout(served.options.timeoutMs);
     const signal = AbortSignal.any([exchange.signal, limit]);
     return untilAborted(served.handler(request, { ...exchange, signal }), signal);
+  }
+
+  /** To all neighbours; those that know it let it pass. */
+  #send(topic: string, id: string, message: Uint8Array): void {
+    if (this.#hub.losesPublished) return;
+    for (const peer of this.#peers.values()) {
+      if (!peer.#known.has(id)) setImmediate(() => peer.deliver(topic, id, message, this.stack));
+    }
+  }
+
+  /** Whether it was known before; it is from now on. */
+  #knows(id: string): boolean {
+    if (this.#known.has(id)) return true;
+    const [oldest] = this.#known;
+    if (this.#known.size >= maxKnownMessages && oldest !== undefined) this.#known.delete(oldest);
+    this.#known.add(id);
+    return false;
+  }
+
+  #endOf(stack: StackId): AbortSignal {
+    const end = this.#ends.get(stack) ?? new AbortController();
+    this.#ends.set(stack, end);
+    return end.signal;
   }
 
   #keep(channel: ChannelEnd): void {
