@@ -2,14 +2,17 @@
 import type { StackId } from '../network.ts';
 import type { Presence, Verdict } from './judge.ts';
 
-/** A stack whose state changed so often within the window comes up only once it has been up for a while. */
+/** A stack that came up or ceased to be so often within the window is shown as better only once it has been so for a while. */
 const maxFlips = 6;
 const windowMs = 60_000;
 const restMs = 10_000;
 
+/** From better to worse. */
+const order: readonly Presence['state'][] = ['up', 'suspect', 'unreachable', 'down'];
+
 interface Shown {
   readonly presence: Presence;
-  /** The state that was judged last, and when it changed, newest last. */
+  /** The state that was judged last, and when it came up or ceased to be, newest last. */
   readonly judged: Presence['state'];
   readonly flips: readonly number[];
 }
@@ -31,11 +34,12 @@ export class Board {
   set(stack: StackId, verdict: Verdict, now: number): { readonly isNews: boolean; readonly againAt?: number } {
     const known = this.#shown.get(stack);
     const recent = (known?.flips ?? []).filter((at) => now - at < windowMs);
-    const flips = known && known.judged !== verdict.state ? [...recent, now].slice(-maxFlips) : recent;
+    const hasFlipped = known && (known.judged === 'up') !== (verdict.state === 'up');
+    const flips = hasFlipped ? [...recent, now].slice(-maxFlips) : recent;
     const state = known?.presence.state;
     const lastFlip = flips.at(-1) ?? now;
-    const mustRest = state !== undefined && state !== 'up' && verdict.state === 'up' && flips.length >= maxFlips;
-    if (known && mustRest && now - lastFlip < restMs) {
+    const isBetter = state !== undefined && order.indexOf(verdict.state) < order.indexOf(state);
+    if (known && isBetter && flips.length >= maxFlips && now - lastFlip < restMs) {
       const presence = { ...known.presence, why: 'it comes and goes' };
       this.#shown.set(stack, { presence, judged: verdict.state, flips });
       return { isNews: false, againAt: lastFlip + restMs };
