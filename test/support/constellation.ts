@@ -14,6 +14,7 @@ import {
   openDatabase,
   openRegistry,
   type Registry,
+  type RegistryOptions,
   registryMigrations,
   systemClock,
 } from '#registry';
@@ -55,6 +56,8 @@ export interface ConstellationOptions {
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
   readonly now?: () => number;
+  readonly liveness?: RegistryOptions['liveness'];
+  readonly timeSample?: RegistryOptions['timeSample'];
 }
 
 /** Registries that share one hub; short intervals, so that a test waits for milliseconds. */
@@ -84,6 +87,8 @@ export class Constellation implements AsyncDisposable {
       random: (sizeBytes) => randomBytes(sizeBytes),
       log: silentLog,
       replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
+      ...(all.liveness && { liveness: all.liveness }),
+      ...(all.timeSample && { timeSample: all.timeSample }),
       retryMs: 50,
     });
     // As a daemon does, so that the others know where to dial it.
