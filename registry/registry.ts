@@ -65,7 +65,9 @@ class OpenRegistry implements Registry {
     const membership = new Membership(rosterStore, identity, clock.now);
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change));
+    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
+      monotonic: () => clock.monotonic(),
+    });
     this.#admission = new Admission(rosterStore, membership, clock.now);
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
