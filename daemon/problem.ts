@@ -84,6 +84,7 @@ const outcomes: Record<Code, Outcome> = {
   'record-too-large': invalid,
   'feed-full': conflict,
   'database-newer': failed,
+  'database-broken': failed,
   'identity-broken': failed,
   'invite-invalid': wrong,
   'invite-expired': refused,

@@ -7,6 +7,7 @@ export type RegistryErrorCode =
   | 'record-too-large'
   | 'feed-full'
   | 'database-newer'
+  | 'database-broken'
   | 'identity-broken'
   | 'invite-invalid'
   | 'invite-expired'
