@@ -1,6 +1,10 @@
 // What is kept of others' feeds: applied only as signed, refused without harm, quarantined with evidence, and pardoned.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
+import { z } from 'zod';
 import { openDatabase, registryMigrations } from '#registry';
 import { type Change, makeDelta, recordHash, recordKey, verifyDelta, verifyHead } from '../../registry/feeds/feed.ts';
 import { Feeds, type FeedsOptions } from '../../registry/feeds/feeds.ts';
@@ -10,7 +14,8 @@ import { FeedStore } from '../../registry/feeds/store.ts';
 import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
 import { fromBytes, toBytes } from '../../registry/wire.ts';
-import { identityOf } from '../support/constellation.ts';
+import { Constellation, converge, identityOf, join, noteKind, write } from '../support/constellation.ts';
+import { eventually } from '../support/deadline.ts';
 
 const mesh = 'a'.repeat(64);
 const owner = identityOf('owner');
@@ -235,4 +240,54 @@ test('more than four megabytes are refused before they are parsed, and a feed of
   assert.equal(count, 600);
   const keys = all.map(({ kind, name }) => recordKey(kind, name));
   assert.ok(served.records(owner.stack, keys).length < 100);
+});
+
+test('a record of a kind that is not known yet is kept, hidden and handed on, and shown once it is known (failure mode 2)', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-kinds-'));
+  try {
+    const novelty = { ...noteKind, name: 'novelty' };
+    await using sky = new Constellation({ kinds: [noteKind, novelty] });
+    const one = await sky.open('one');
+    const file = path.join(folder, 'two.db');
+    {
+      await using old = await sky.open('two', { kinds: [noteKind], file });
+      await join(old, one);
+      one.registry.write([{ kind: 'novelty', name: 'x', body: { text: 'new' } }]);
+      write(one, 'fine', 'ok');
+      await converge([old], ['fine=ok@one']);
+      assert.deepEqual(
+        old.registry.directory.hidden().map(({ kind, name }) => [kind, name]),
+        [['novelty', 'x']],
+      );
+      // A third, which knows the kind, gets it from the one that doesn't.
+      const third = await sky.open('three');
+      await join(third, one);
+      await eventually('they are connected', () => third.network.connected().includes(old.registry.stack));
+      sky.hub.cut(one.registry.stack, third.registry.stack);
+      one.registry.write([{ kind: 'novelty', name: 'y', body: { text: 'newer' } }]);
+      await eventually('it was handed on', () =>
+        third.registry.directory.get('novelty', 'y', { includeUnreachable: true }),
+      );
+    }
+    const young = await sky.open('two', { file });
+    assert.ok(young.registry.directory.get('novelty', 'x', { includeUnreachable: true }));
+    assert.deepEqual(young.registry.directory.hidden(), []);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a poison record that its kind does not take is hidden, and the feed and those of others go on (failure mode 1)', async () => {
+  await using sky = new Constellation();
+  const one = await sky.open('one');
+  const two = await sky.open('two', { kinds: [{ ...noteKind, schema: z.looseObject({}) }] });
+  await join(two, one);
+  two.registry.write([{ kind: 'note', name: 'poison', body: { text: 1, deep: [[[[[[]]]]]] } }]);
+  write(two, 'after', 'x');
+  write(one, 'own', 'y');
+  await converge([one], ['after=x@two', 'own=y@one']);
+  assert.deepEqual(
+    one.registry.directory.hidden().map(({ name }) => name),
+    ['poison'],
+  );
 });
