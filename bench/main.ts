@@ -5,6 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
 import { changeCostRow } from './rows/change-cost.ts';
+import { convergenceRows } from './rows/convergence.ts';
 import { memoryRows } from './rows/memory.ts';
 import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
@@ -16,6 +17,7 @@ const rows: readonly Row[] = [
   replicationRow,
   newcomerRow,
   changeCostRow,
+  ...convergenceRows,
   ...memoryRows,
   demoRow,
   testRow,

@@ -145,7 +145,7 @@ test('two heads of one place are kept as evidence that anybody can check (failur
       [one.bytes, one.signature],
     ],
   });
-  assert.deepEqual(third.replica.heard(same, 'liar'), [{ type: 'report', what: 'refused', feed: 'liar' }]);
+  assert.equal(third.replica.hear(same, 'liar').verdict, 'reject');
   const forged = deltaOf([noteOf('a', 'that')], undefined, { by: 'liar' });
   const made = toBytes({
     evidence: [
@@ -153,13 +153,13 @@ test('two heads of one place are kept as evidence that anybody can check (failur
       [forged.bytes, forged.signature],
     ],
   });
-  assert.deepEqual(third.replica.heard(made, 'liar'), [{ type: 'report', what: 'refused', feed: 'liar' }]);
+  assert.equal(third.replica.hear(made, 'liar').verdict, 'reject');
   assert.deepEqual(third.feeds.quarantined(), []);
-  assert.deepEqual(third.replica.heard(published.message, 'it'), [
+  assert.deepEqual(third.replica.hear(published.message, 'it').take(), [
     { type: 'report', what: 'equivocation', feed: owner.stack },
   ]);
   assert.deepEqual(third.feeds.quarantined(), [owner.stack]);
-  assert.deepEqual(third.replica.heard(published.message, 'it'), []);
+  assert.deepEqual(third.replica.hear(published.message, 'it').take(), []);
   // It is still so after a restart.
   assert.deepEqual(new Feeds(third.store, identityOf('third'), () => undefined).quarantined(), [owner.stack]);
 });
@@ -223,7 +223,7 @@ test('more than four megabytes are refused before they are parsed, and a feed of
   using it = open();
   const huge = new Uint8Array(5 * 1024 * 1024);
   assert.equal(verifyDelta(huge, mesh), 'shape');
-  assert.deepEqual(it.replica.heard(huge, 'peer'), [{ type: 'report', what: 'refused', feed: 'peer' }]);
+  assert.equal(it.replica.hear(huge, 'peer').verdict, 'reject');
   assert.equal(fromBytes({} as never, huge, 1024), undefined);
   const all = Array.from({ length: 600 }, (_, at) => noteOf(`n${at}`, 'x'.repeat(10_000)));
   assert.equal(it.feeds.replace(deltaOf(all, []), all), 'applied');

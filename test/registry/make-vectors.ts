@@ -126,7 +126,10 @@ function gossip(mesh: string, first: VerifiedDelta, rivals: readonly VerifiedDel
   const replica = new Replica(kept, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
   const published = (deeds: ReturnType<Replica['delta']>) =>
     deeds.flatMap((deed) => (deed.type === 'publish' ? [toHex(deed.message)] : []))[0];
-  const heads = toHex(toBytes({ heads: [positionOf(first)] }));
+  // What is too large for gossip is told of by its head.
+  const told = toBytes({ heads: [[first.bytes, first.signature]] });
+  if (replica.hear(told, owner.stack).verdict !== 'accept') throw new Error('A published head was not taken');
+  const heads = toHex(told);
   replica.delta(first.wire, owner.stack);
   const [evidence] = rivals.map(({ wire }) => published(replica.delta(wire, owner.stack))).filter(Boolean);
   const statement = makeStatement({ type: 'leave', mesh, certificates: [], at: 1 }, member);
