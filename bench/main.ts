@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
+import { httpRows } from './rows/http.ts';
+import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
 import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
@@ -15,6 +17,8 @@ const rows: readonly Row[] = [
   startRow,
   statusRow,
   replicationRow,
+  lookupRow,
+  ...httpRows,
   newcomerRow,
   changeCostRow,
   ...convergenceRows,
