@@ -62,7 +62,11 @@ test('a root stands once as many admins of the one before signed it as that one 
   const third = next(second, [a, b, d], 2, 3_000);
   assert.deepEqual(versions([...rotated, ...sign(third, a)]), [1, 2]);
   assert.equal(readRoster(mesh, [...rotated, ...sign(third, a)]).proposals.length, 1);
-  assert.deepEqual(versions([...rotated, ...sign(third, a, d)]), [1, 2], 'one that is to become an admin signs nothing');
+  assert.deepEqual(
+    versions([...rotated, ...sign(third, a, d)]),
+    [1, 2],
+    'one that is to become an admin signs nothing',
+  );
   assert.deepEqual(versions([...rotated, ...sign(third, a, c)]), [1, 2, 3]);
 });
 
