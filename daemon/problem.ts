@@ -99,6 +99,7 @@ const outcomes: Record<Code, Outcome> = {
   'version-mismatch': conflict,
   'root-invalid': invalid,
   'clock-off': conflict,
+  'still-there': conflict,
   'position-gone': { status: 410, exitCode: 1 },
   'too-slow': away,
   closed: away,

@@ -22,6 +22,7 @@ export type RegistryErrorCode =
   | 'version-mismatch'
   | 'root-invalid'
   | 'clock-off'
+  | 'still-there'
   | 'position-gone'
   | 'too-slow'
   | 'closed'

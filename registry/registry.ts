@@ -21,6 +21,7 @@ import {
   type Welcome,
   writeToken,
 } from '#registry/roster';
+import { type AdoptingParts, adopt, handOff } from './adopting.ts';
 import { Belonging } from './belonging.ts';
 import type { Clock } from './clock.ts';
 import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
@@ -59,6 +60,7 @@ class OpenRegistry implements Registry {
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #renewal: Renewal;
+  readonly #adopting: AdoptingParts;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -100,7 +102,9 @@ class OpenRegistry implements Registry {
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      return member && ['up', 'unreachable', 'expired'].includes(presence.state) ? { name: member.name, presence } : undefined;
+      return member && ['up', 'unreachable', 'expired'].includes(presence.state)
+        ? { name: member.name, presence }
+        : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
@@ -137,6 +141,15 @@ class OpenRegistry implements Registry {
       tell: (statements) => this.#tell(statements),
       dial: (stack) => this.#connections.dial(stack),
     });
+    this.#adopting = {
+      self,
+      store: feedStore,
+      kinds,
+      members: this.#members,
+      membership,
+      now: judged.now,
+      write: (changes) => this.#ownFeed.write(changes),
+    };
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
@@ -219,6 +232,14 @@ class OpenRegistry implements Registry {
 
   pardon(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly counter: number } {
     return this.#belonging.pardon(stack, options);
+  }
+
+  adopt(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly records: number } {
+    return adopt(this.#adopting, stack, options);
+  }
+
+  handOff(kind: string, name: string, to: string): void {
+    handOff(this.#adopting, kind, name, to);
   }
 
   timeSample(sample: TimeSample): void {

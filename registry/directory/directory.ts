@@ -3,11 +3,12 @@ import type { z } from 'zod';
 import type { FeedStore, RecordRow } from '#registry/feeds';
 import type { Presence } from '#registry/liveness';
 import { isStackId } from '../identity.ts';
-import type { Kind, Kinds } from '../kind.ts';
+import { adoptionKind, handOffKind, type Kind, type Kinds } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import { Wakeup } from '../wakeup.ts';
-import { sha256, toBytes, toHex } from '../wire.ts';
+import { readValue, sha256, toBytes, toHex } from '../wire.ts';
+import { handOffName, inSuccession, type Succession } from './succession.ts';
 
 /** One record as readers see it; `body` has the shape of its kind. */
 export interface Entry<Body = unknown> {
@@ -77,11 +78,12 @@ export class Directory {
       ...(filter.name !== undefined && { name: filter.name }),
       ...(filter.stack !== undefined && isStackId(filter.stack) && { feed: filter.stack }),
     });
-    return rows
+    const sorted = rows
       .flatMap((row) => this.#entry<Body>(row) ?? [])
       .filter((entry) => filter.includeUnreachable || this.#isPresent(entry))
       .filter((entry) => filter.stack === undefined || [entry.stack, entry.stackName].includes(filter.stack))
       .sort((a, b) => compare(a.kind, b.kind) || compare(a.name, b.name) || compare(rank(a), rank(b)));
+    return inSuccession(sorted, () => this.#succession());
   }
 
   /** Who claims a name, first the one that the bare name means. */
@@ -171,6 +173,21 @@ export class Directory {
       body: parsed.body as Body,
       hash: toHex(row.hash),
       position: row.position,
+    };
+  }
+
+  #succession(): Succession {
+    const bodies = (kind: Kind): Map<string, unknown> =>
+      new Map(
+        this.#store
+          .select({ kind: kind.name, hidden: false })
+          .map(({ feed, name, body }) => [`${feed} ${name}`, kind.schema.safeParse(readValue(body)).data]),
+      );
+    const adoptions = bodies(adoptionKind);
+    const handOffs = bodies(handOffKind) as Map<string, { to: StackId; hash: string } | undefined>;
+    return {
+      adopted: (by, owner) => adoptions.get(`${by} ${owner}`) !== undefined,
+      handedOff: (owner, kind, name) => handOffs.get(`${owner} ${handOffName(kind, name)}`),
     };
   }
 
