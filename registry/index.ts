@@ -5,7 +5,7 @@ export type { Presence } from '#registry/liveness';
 export { Broadcast } from './broadcast.ts';
 export type { Clock } from './clock.ts';
 export { pause, systemClock, within } from './clock.ts';
-export type { Member, Registry, RegistryOptions, Write } from './contract.ts';
+export type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
 export type { Database, FloorMigrations } from './database.ts';
 export { openDatabase } from './database.ts';
 export type { Identity } from './identity.ts';

@@ -1,8 +1,7 @@
 // The registry's seam to the network, kept by a libp2p node: admission, exchanges, gossip, and news of connections.
 import type { Message } from '@libp2p/gossipsub';
-import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Connection, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import {
   type Access,
   Broadcast,
@@ -17,9 +16,10 @@ import {
   type StackId,
 } from '#registry';
 import { DaemonError } from '../errors.ts';
+import { ask, dialAny, requestWithKey, withPeer } from './dial.ts';
 import { receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
-import { type MemberNode, makeMemberNode, maxPublishBytes, openDiallingNode } from './node.ts';
+import { type MemberNode, makeMemberNode, maxPublishBytes } from './node.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -43,8 +43,6 @@ const inviteConnectionMs = 10_000;
 const maxMemberConnections = 4;
 /** Connections under the key of one invite: a fleet of 30 joins at once, and tries again. The newest goes. */
 const maxInviteConnections = 64;
-/** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
-const addressTimeoutMs = 2_500;
 /** Exchanges of one protocol that one peer has open at a time. */
 const maxStreams = 16;
 /** Closing waits this long for what is under way. */
@@ -150,20 +148,14 @@ class Libp2pNetwork implements Network {
     return ask(connection, protocol, request, options);
   }
 
-  async requestWithKey(
+  requestWithKey(
     seed: Uint8Array,
     addresses: readonly string[],
     protocol: string,
     request: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    const node = await openDiallingNode(seed);
-    try {
-      const connection = await dialAny(node, addresses, options.signal);
-      return await ask(connection, protocol, request, options);
-    } finally {
-      await node.stop();
-    }
+    return requestWithKey(seed, addresses, protocol, request, options);
   }
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
@@ -310,81 +302,6 @@ class Libp2pNetwork implements Network {
 }
 
 const empty = new Uint8Array();
-
-/** One request and its answer on a stream of its own. */
-async function ask(
-  connection: Connection,
-  protocol: string,
-  request: Uint8Array,
-  { signal, maxResponseBytes }: RequestOptions,
-): Promise<Uint8Array> {
-  const peer = connection.remotePeer.toString();
-  let stream: Stream | undefined;
-  try {
-    stream = await connection.newStream(protocol, { signal });
-    const [answer] = await Promise.all([
-      receive(stream, maxResponseBytes, { signal }),
-      send(stream, request, { signal }),
-    ]);
-    return answer;
-  } catch (error) {
-    stream?.abort(error instanceof Error ? error : new Error(String(error)));
-    if (error instanceof RegistryError) throw error;
-    if (signal.aborted) throw timedOut(signal);
-    throw new RegistryError('refused', `Cannot ask "${peer}": it closed "${protocol}"`, { cause: error });
-  }
-}
-
-/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`. */
-async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-  let reason: unknown;
-  let refused = false;
-  for (const [at, address] of addresses.entries()) {
-    const isLast = at === addresses.length - 1;
-    const limit = isLast ? signal : AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]);
-    try {
-      return await node.dial(parseAddress(address), { signal: limit });
-    } catch (error) {
-      if (signal.aborted) throw timedOut(signal);
-      reason = error;
-      refused ||= !isUnreachable(error);
-    }
-  }
-  const where = addresses.length > 0 ? addresses.join(', ') : 'no known address';
-  throw new RegistryError(
-    refused ? 'refused' : 'unreachable',
-    `Cannot connect: ${refused ? 'it does not let this stack in' : 'nobody answers'} at ${where}`,
-    { cause: reason },
-  );
-}
-
-/** Addresses come from other members: TCP only, so that none makes this stack open a local socket. */
-const tcpAddress = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/p2p\/[^/]+)?$/;
-
-function parseAddress(address: string): Multiaddr {
-  try {
-    if (tcpAddress.test(address)) return multiaddr(address);
-  } catch (cause) {
-    throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
-  }
-  throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't the multiaddr of a TCP port`);
-}
-
-/** Whether nobody was met at all; an upgrade that fails means that somebody was. */
-function isUnreachable(error: unknown): boolean {
-  const causes = error instanceof AggregateError ? error.errors : [error];
-  return causes.every(
-    (cause) =>
-      cause instanceof RegistryError ||
-      (cause instanceof Error &&
-        ('code' in cause ||
-          ['TimeoutError', 'NoValidAddressesError', 'TransportUnavailableError'].includes(cause.name))),
-  );
-}
-
-function withPeer(address: string, stack: StackId): string {
-  return address.includes('/p2p/') ? address : `${address}/p2p/${stack}`;
-}
 
 function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {

@@ -5,6 +5,8 @@ import { build, logs, run, stop } from './deploy.ts';
 import { auditShow, auditVerify, events } from './history.ts';
 import { get, list, stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
+import { exportRoot, rotateRoot } from './roots.ts';
+import { adopt, drain, pardon } from './stacks.ts';
 
 export const operations: readonly DaemonOperation[] = [
   status,
@@ -15,6 +17,11 @@ export const operations: readonly DaemonOperation[] = [
   join,
   leave,
   revoke,
+  exportRoot,
+  rotateRoot,
+  pardon,
+  adopt,
+  drain,
   build,
   run,
   stop,

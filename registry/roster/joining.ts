@@ -90,6 +90,10 @@ function explain(cause: unknown, token: InviteToken): RegistryError {
     const mend = `the inviting stack does not know the invite "${inviteKey(token.secret)}", or closed it; ask for a new one`;
     return new RegistryError('invite-unknown', `Cannot join: ${mend}`, { cause });
   }
+  if (cause instanceof RegistryError && cause.code === 'version-mismatch') {
+    const mend = 'the inviting stack runs another version; use the same one on both stacks';
+    return new RegistryError('version-mismatch', `Cannot join: ${mend}`, { cause });
+  }
   const said = cause instanceof RegistryError && cause.code === 'unreachable' ? cause.message : undefined;
   const where = said ?? `no answer in time from ${token.addresses.join(', ')}`;
   return new RegistryError(

@@ -154,7 +154,9 @@ test('a stack cannot write a stack record under another name, and one that came 
   await network.connect(one.registry.stack, one.network.addresses(), { signal: AbortSignal.timeout(2_000) });
   network.publish(`/hermesh/feeds/1.0.0/${one.registry.mesh().id}`, toBytes({ deltas: [delta.wire] }));
   await eventually('hidden', () =>
-    one.registry.directory.hidden().some(({ stack, name, why }) => stack === two.identity.stack && name === 'one' && why.includes('"two"')),
+    one.registry.directory
+      .hidden()
+      .some(({ stack, name, why }) => stack === two.identity.stack && name === 'one' && why.includes('"two"')),
   );
   assert.equal(one.registry.directory.get('stack', 'one')?.stack, one.registry.stack);
 });

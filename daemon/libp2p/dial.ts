@@ -1,0 +1,121 @@
+// How another stack is met: dialling its addresses in turn, saying why each fails, and one request on a stream.
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { RegistryError, type RequestOptions, type StackId } from '#registry';
+import { receive, send, timedOut } from './exchange.ts';
+import { openDiallingNode } from './node.ts';
+
+/** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
+const addressTimeoutMs = 2_500;
+
+/** One request and its answer on a stream of its own. */
+export async function ask(
+  connection: Connection,
+  protocol: string,
+  request: Uint8Array,
+  { signal, maxResponseBytes }: RequestOptions,
+): Promise<Uint8Array> {
+  const peer = connection.remotePeer.toString();
+  let stream: Stream | undefined;
+  try {
+    stream = await connection.newStream(protocol, { signal });
+    const [answer] = await Promise.all([
+      receive(stream, maxResponseBytes, { signal }),
+      send(stream, request, { signal }),
+    ]);
+    return answer;
+  } catch (error) {
+    stream?.abort(error instanceof Error ? error : new Error(String(error)));
+    if (error instanceof RegistryError) throw error;
+    if (signal.aborted) throw timedOut(signal);
+    if ((error as Error).name === 'UnsupportedProtocolError') {
+      const why = 'use the same version of Hermesh on both';
+      throw new RegistryError('version-mismatch', `Cannot ask "${peer}": it does not speak "${protocol}"; ${why}`, {
+        cause: error,
+      });
+    }
+    throw new RegistryError('refused', `Cannot ask "${peer}": it closed "${protocol}"`, { cause: error });
+  }
+}
+
+/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`, saying why at each. */
+export async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  const reasons: string[] = [];
+  let reason: unknown;
+  let refused = false;
+  for (const [at, address] of addresses.entries()) {
+    const isLast = at === addresses.length - 1;
+    const limit = isLast ? signal : AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]);
+    try {
+      return await node.dial(parseAddress(address), { signal: limit });
+    } catch (error) {
+      if (signal.aborted) throw timedOut(signal);
+      reason = error;
+      refused ||= !isUnreachable(error);
+      reasons.push(`${sayWhy(error)} at ${address}`);
+    }
+  }
+  throw new RegistryError(
+    refused ? 'refused' : 'unreachable',
+    `Cannot connect: ${refused ? 'it does not let this stack in' : reasons.length > 0 ? reasons.join(', ') : 'no address is known'}`,
+    { cause: reason },
+  );
+}
+
+/** One exchange under a key of its own, over a connection that is closed afterwards. */
+export async function requestWithKey(
+  seed: Uint8Array,
+  addresses: readonly string[],
+  protocol: string,
+  request: Uint8Array,
+  options: RequestOptions,
+): Promise<Uint8Array> {
+  const node = await openDiallingNode(seed);
+  try {
+    const connection = await dialAny(node, addresses, options.signal);
+    return await ask(connection, protocol, request, options);
+  } finally {
+    await node.stop();
+  }
+}
+
+/** What kept an address from answering, in a few words. */
+function sayWhy(error: unknown): string {
+  const causes = error instanceof AggregateError ? error.errors : [error];
+  const codes = causes.map((cause) => (cause as { readonly code?: unknown }).code);
+  if (codes.includes('ECONNREFUSED')) return 'connection refused';
+  if (codes.includes('ENOTFOUND')) return 'no such host';
+  if (codes.includes('EHOSTUNREACH') || codes.includes('ENETUNREACH')) return 'no route';
+  const isLate = causes.some((cause) => ['TimeoutError', 'AbortError'].includes((cause as Error).name));
+  if (isLate || codes.includes('ETIMEDOUT')) return 'timed out';
+  return (causes[0] as Error).message;
+}
+
+/** Addresses come from other members: TCP only, so that none makes this stack open a local socket. */
+const tcpAddress = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/p2p\/[^/]+)?$/;
+
+function parseAddress(address: string): Multiaddr {
+  try {
+    if (tcpAddress.test(address)) return multiaddr(address);
+  } catch (cause) {
+    throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
+  }
+  throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't the multiaddr of a TCP port`);
+}
+
+/** Whether nobody was met at all; an upgrade that fails means that somebody was. */
+function isUnreachable(error: unknown): boolean {
+  const causes = error instanceof AggregateError ? error.errors : [error];
+  return causes.every(
+    (cause) =>
+      cause instanceof RegistryError ||
+      (cause instanceof Error &&
+        ('code' in cause ||
+          ['TimeoutError', 'NoValidAddressesError', 'TransportUnavailableError'].includes(cause.name))),
+  );
+}
+
+/** The multiaddr with the peer's id at its end. */
+export function withPeer(address: string, stack: StackId): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${stack}`;
+}
