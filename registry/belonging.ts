@@ -88,7 +88,9 @@ export class Belonging {
   }
 
   async probe(line: string, { signal }: { signal: AbortSignal }): Promise<Welcome> {
-    return probeInvite(readToken(line), this.#facts(), { signal: AbortSignal.any([signal, this.#parts.signal]) });
+    const token = readToken(line);
+    if (token.mesh !== this.#parts.membership.roster.mesh) this.#requireAlone();
+    return probeInvite(token, this.#facts(), { signal: AbortSignal.any([signal, this.#parts.signal]) });
   }
 
   async revoke(label: string, options: DeedOptions = {}): Promise<void> {

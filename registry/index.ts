@@ -2,6 +2,7 @@
 
 export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from '#registry/directory';
 export type { Presence } from '#registry/liveness';
+export { checkInvite } from '#registry/roster';
 export { Broadcast } from './broadcast.ts';
 export type { Clock } from './clock.ts';
 export { pause, systemClock, within } from './clock.ts';

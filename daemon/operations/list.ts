@@ -2,6 +2,7 @@
 import { ask, listCis } from './ask.ts';
 import type { DaemonOperation } from './declare.ts';
 import { build, logs, run, stop } from './deploy.ts';
+import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
 import { get, list, stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
@@ -31,4 +32,5 @@ export const operations: readonly DaemonOperation[] = [
   events,
   auditShow,
   auditVerify,
+  doctor,
 ];

@@ -16,7 +16,7 @@ import {
 import { maxSkewMs } from './mesh-time.ts';
 import { readRoster } from './roster.ts';
 import type { Statement } from './statement.ts';
-import { type InviteToken, inviteKey } from './token.ts';
+import { type InviteToken, inviteKey, readToken } from './token.ts';
 
 export interface JoinerFacts {
   readonly identity: Identity;
@@ -59,6 +59,15 @@ export async function probeInvite(
     'clock-off',
     `Cannot join: this stack's clock is ${Math.round(Math.abs(skewMs) / 60_000)} minutes ${skewMs > 0 ? 'ahead of' : 'behind'} the inviting stack's; set it, such as with "timedatectl set-ntp true"`,
   );
+}
+
+/** The same for a token as it was pasted; throws `invite-invalid` too. */
+export async function checkInvite(
+  line: string,
+  facts: JoinerFacts,
+  options: { signal: AbortSignal },
+): Promise<Welcome> {
+  return probeInvite(readToken(line), facts, options);
 }
 
 async function ask(
