@@ -173,7 +173,10 @@ class OpenRegistry implements Registry {
       changed: (feed) => this.#changed(feed),
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
-      due: () => this.#renewal.due(),
+      due: () => {
+        this.#renewal.due();
+        this.#cutOff();
+      },
     });
     this.#connections = new Connections({
       network,
@@ -335,18 +338,28 @@ class OpenRegistry implements Registry {
     database.transaction(() => {
       for (const stack of this.#membership.touched(statements)) this.#standing.judgeAnew(stack);
     });
-    for (const { payload } of statements) {
-      if ('stack' in payload && !this.#membership.valid(payload.stack)) this.#time.forget(payload.stack);
+    for (const { payload, signer } of statements) {
+      const stack = 'stack' in payload ? payload.stack : signer;
+      if (this.#membership.valid(stack)) continue;
+      this.#time.forget(stack);
+      // Also one that is connected and never said that it is there.
+      void network.disconnect(stack);
     }
     const { forks } = this.#membership.roster;
     if (forks.length > 0 && statements.some(({ payload }) => payload.type === 'root')) {
       const outdone = forks.map(({ hash, root, signers }) => ({ version: root.version, hash, signers }));
       this.#options.log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
     }
-    for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
+    this.#cutOff();
     this.#connections.check();
     this.#members.tell();
     this.directory.wake();
+  }
+
+  /** Who lost its right, or whose certificate ran out, is connected no more: nothing is published to it either. */
+  #cutOff(): void {
+    const { network } = this.#options;
+    for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
   }
 
   /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
