@@ -4,11 +4,22 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { convergenceRows } from './rows/convergence.ts';
 import { memoryRows } from './rows/memory.ts';
+import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
-const rows: readonly Row[] = [startRow, statusRow, replicationRow, ...memoryRows, demoRow, testRow];
+const rows: readonly Row[] = [
+  startRow,
+  statusRow,
+  replicationRow,
+  newcomerRow,
+  ...convergenceRows,
+  ...memoryRows,
+  demoRow,
+  testRow,
+];
 const usage = `Usage: npm run bench [-- --only NAME[,NAME...]] [-- --rounds N]
 
 Rows: ${rows.map(({ name }) => name).join(', ')}
@@ -49,7 +60,7 @@ function table(all: readonly Result[]): string {
     `${number(one.value)} ${one.unit}`,
     `${one.figure} of ${one.count}`,
     `${number(one.min)} to ${number(one.max)}`,
-    `at most ${one.limit} ${one.unit}`,
+    limitsOf(one),
     one.holds ? 'holds' : 'DOES NOT HOLD',
     one.peer ? `${one.peer.ratio.toFixed(2)} x ${one.peer.name} (${number(one.peer.value)} ${one.unit})` : '',
   ]);
@@ -63,4 +74,13 @@ function table(all: readonly Result[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+function limitsOf({ better, limit, limitRatio, unit, peer }: Result): string {
+  const bound = better === 'less' ? 'at most' : 'at least';
+  const limits = [
+    limit === undefined ? '' : `${limit} ${unit}`,
+    limitRatio === undefined ? '' : `${limitRatio} x ${peer?.name}`,
+  ].filter((each) => each !== '');
+  return `${bound} ${limits.join(' and ')}`;
 }

@@ -47,7 +47,7 @@ export function adopt(
       `Cannot adopt what "${label}" has: it is "${presence.state}", and speaks for itself; stop or revoke it first`,
     );
   }
-  const own = new Set(store.names(self).map(({ kind, name }) => `${kind}\n${name}`));
+  const own = new Set(store.everyRecord(self).map(({ kind, name }) => `${kind}\n${name}`));
   const copies = store.everyRecord(owner).flatMap(({ kind, name, body, fault }): Write[] => {
     if (fault !== null || ownKinds.includes(kind) || !kinds.get(kind)?.outlastsOwner || own.has(`${kind}\n${name}`)) {
       return [];

@@ -142,7 +142,7 @@ export class Belonging {
   pardon(label: string, options: DeedOptions): { readonly stack: StackId; readonly counter: number } {
     const { membership, members, feeds } = this.#parts;
     const stack = members.stackOf(label);
-    const counter = feeds.position(stack)?.epoch.counter ?? 0;
+    const counter = Math.max(feeds.position(stack)?.epoch.counter ?? 0, feeds.quarantineOf(stack)?.counter ?? 0);
     this.#state(() => membership.pardon(stack, counter), options);
     return { stack, counter };
   }

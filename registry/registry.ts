@@ -1,21 +1,14 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import { Directory } from '#registry/directory';
-import { FeedStore, Feeds } from '#registry/feeds';
-import { Liveness } from '#registry/liveness';
+import { FeedStore, Feeds, type Quarantine } from '#registry/feeds';
+import { Watch } from '#registry/liveness';
 import { Connections, defaultReplicateOptions, Replica, Spread } from '#registry/replication';
 import {
   Admission,
-  answerRenewal,
-  joinProtocol,
-  joinTimeoutMs,
   Membership,
   MeshTime,
-  maxJoinRequestBytes,
-  maxRenewRequestBytes,
   Renewal,
   RosterStore,
-  renewProtocol,
-  renewTimeoutMs,
   type Statement,
   type TimeSample,
   type Welcome,
@@ -30,6 +23,7 @@ import { Members } from './members.ts';
 import { readMeshRoots } from './mesh-roots.ts';
 import type { StackId } from './network.ts';
 import { OwnFeed } from './own-feed.ts';
+import { serveAdmission } from './serving.ts';
 import { Standing } from './standing.ts';
 
 const defaultRetryMs = 1_000;
@@ -61,6 +55,7 @@ class OpenRegistry implements Registry {
   readonly #connections: Connections;
   readonly #renewal: Renewal;
   readonly #adopting: AdoptingParts;
+  readonly #watch: Watch;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -90,21 +85,23 @@ class OpenRegistry implements Registry {
     const membership = new Membership(rosterStore, identity, judged.now, () => time.requireClock());
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change));
+    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
+      monotonic: () => clock.monotonic(),
+      pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
+    });
     this.#admission = new Admission(rosterStore, membership, judged.now);
-    const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
+    const seen = (stack: StackId) => this.#watch.of(stack);
     const quarantineOf = (stack: StackId): string | undefined =>
-      this.#feeds.isQuarantined(stack) ? feedStore.heads().find(({ feed }) => feed === stack)?.quarantine : undefined;
+      this.#feeds.isQuarantined(stack) ? sayQuarantine(this.#feeds.quarantineOf(stack)) : undefined;
     const store = rosterStore;
-    this.#members = new Members({ self, membership, store, liveness, directory, ownAddresses, quarantineOf });
+    this.#members = new Members({ self, membership, store, seen, directory, ownAddresses, quarantineOf });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      return member && ['up', 'unreachable', 'expired'].includes(presence.state)
-        ? { name: member.name, presence }
-        : undefined;
+      const isGone = ['left', 'revoked'].includes(presence.state);
+      return member && !isGone ? { name: member.name, presence } : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
@@ -134,6 +131,7 @@ class OpenRegistry implements Registry {
       signal,
       entered: () => {
         this.#spread.enter();
+        this.#watch.refresh();
         this.#members.tell();
         this.directory.wake();
       },
@@ -160,8 +158,30 @@ class OpenRegistry implements Registry {
       if (isMember(peer)) return 'member';
       return membership.mayRenew(peer) ? 'renewal' : this.#admission.isOpen(peer) ? 'invite' : undefined;
     });
-    this.#serveJoins();
-    this.#serveRenewals();
+    serveAdmission({ network, admission: this.#admission, membership, stated: (all) => this.#spreadNews(all) });
+    this.#watch = new Watch({
+      network,
+      identity,
+      clock,
+      log,
+      signal,
+      timing: options.liveness,
+      timeSample: (stack, offsetMs, roundTripMs) => {
+        this.timeSample({ stack, offsetMs, roundTripMs });
+        options.timeSample?.(stack, offsetMs, roundTripMs);
+      },
+      roster: () => ({
+        mesh: membership.roster.mesh,
+        digest: membership.roster.digest,
+        members: [...membership.roster.memberships.keys()].filter(isMember),
+      }),
+      incarnation: {
+        read: () => Number(rosterStore.setting('incarnation') ?? 0),
+        keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
+      },
+      probe: (stack) => void this.#connections.dial(stack),
+      presence: () => this.#members.tell(),
+    });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
@@ -172,6 +192,7 @@ class OpenRegistry implements Registry {
       clock,
       changed: (feed) => this.#changed(feed),
       stated: (statements) => this.#stated(statements),
+      exchanged: (peer) => void this.#watch.exchange(peer),
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => {
         this.#renewal.due();
@@ -180,7 +201,6 @@ class OpenRegistry implements Registry {
     });
     this.#connections = new Connections({
       network,
-      liveness,
       log,
       signal,
       clock,
@@ -189,10 +209,17 @@ class OpenRegistry implements Registry {
       isMember,
       members: () => this.#members.others(),
       addressesOf: (stack) => this.#members.addressesOf(stack),
-      connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
-      disconnected: (stack) => this.#replica.disconnected(stack),
-      presence: () => this.#members.tell(),
+      connected: (stack) => {
+        this.#watch.connected(stack);
+        this.#spread.do(this.#replica.connected(stack));
+      },
+      disconnected: (stack) => {
+        this.#watch.disconnected(stack);
+        this.#replica.disconnected(stack);
+      },
+      unreached: (stack, why) => this.#watch.unreached(stack, why),
     });
+    this.#watch.refresh();
     this.#renewal = new Renewal({
       identity,
       network,
@@ -291,27 +318,10 @@ class OpenRegistry implements Registry {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.stop();
     this.#stop.abort();
     this.#members.close();
     this.directory.wake();
-  }
-
-  #serveJoins(): void {
-    const bounds = { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs } as const;
-    this.#options.network.serve(joinProtocol, bounds, async (request, { from }) => {
-      const { answer, admitted } = this.#admission.answer(request, from);
-      if (admitted) this.#spreadNews([admitted]);
-      return answer;
-    });
-  }
-
-  #serveRenewals(): void {
-    const bounds = { access: 'renewal', maxRequestBytes: maxRenewRequestBytes, timeoutMs: renewTimeoutMs } as const;
-    this.#options.network.serve(renewProtocol, bounds, async (request, { from }) => {
-      const { answer, stated } = answerRenewal(this.#membership, request, from);
-      this.#spreadNews(stated);
-      return answer;
-    });
   }
 
   #spreadNews(statements: readonly Statement[]): void {
@@ -351,6 +361,7 @@ class OpenRegistry implements Registry {
       this.#options.log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
     }
     this.#cutOff();
+    this.#watch.refresh();
     this.#connections.check();
     this.#members.tell();
     this.directory.wake();
@@ -371,4 +382,9 @@ class OpenRegistry implements Registry {
   #ownAddresses(): readonly string[] {
     return this.#options.addresses?.() ?? this.#options.network.addresses();
   }
+}
+
+/** What is told of a feed from which nothing more is taken. */
+function sayQuarantine(quarantine: Quarantine | undefined): string {
+  return quarantine?.reason === 'clone' ? 'two stacks run with its identity' : 'it signed two histories of its records';
 }

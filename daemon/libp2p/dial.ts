@@ -1,42 +1,12 @@
 // How another stack is met: dialling its addresses in turn, saying why each fails, and one request on a stream.
-import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Connection, Libp2p } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { RegistryError, type RequestOptions, type StackId } from '#registry';
-import { receive, send, timedOut } from './exchange.ts';
+import { ask, timedOut } from './exchange.ts';
 import { openDiallingNode } from './node.ts';
 
 /** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
 const addressTimeoutMs = 2_500;
-
-/** One request and its answer on a stream of its own. */
-export async function ask(
-  connection: Connection,
-  protocol: string,
-  request: Uint8Array,
-  { signal, maxResponseBytes }: RequestOptions,
-): Promise<Uint8Array> {
-  const peer = connection.remotePeer.toString();
-  let stream: Stream | undefined;
-  try {
-    stream = await connection.newStream(protocol, { signal });
-    const [answer] = await Promise.all([
-      receive(stream, maxResponseBytes, { signal }),
-      send(stream, request, { signal }),
-    ]);
-    return answer;
-  } catch (error) {
-    stream?.abort(error instanceof Error ? error : new Error(String(error)));
-    if (error instanceof RegistryError) throw error;
-    if (signal.aborted) throw timedOut(signal);
-    if ((error as Error).name === 'UnsupportedProtocolError') {
-      const why = 'use the same version of Hermesh on both';
-      throw new RegistryError('version-mismatch', `Cannot ask "${peer}": it does not speak "${protocol}"; ${why}`, {
-        cause: error,
-      });
-    }
-    throw new RegistryError('refused', `Cannot ask "${peer}": it closed "${protocol}"`, { cause: error });
-  }
-}
 
 /** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`, saying why at each. */
 export async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {

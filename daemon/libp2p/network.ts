@@ -1,12 +1,16 @@
 // The registry's seam to the network, kept by a libp2p node: admission, exchanges, gossip, and news of connections.
-import type { Message } from '@libp2p/gossipsub';
-import type { Connection, Stream } from '@libp2p/interface';
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import {
   type Access,
   Broadcast,
+  type Channel,
+  type ChannelListener,
+  type ChannelOptions,
+  defaultChannelMessageBytes,
   type Handler,
   type Identity,
+  type Listener,
   type Log,
   type Network,
   type PeerEvent,
@@ -16,10 +20,12 @@ import {
   type StackId,
 } from '#registry';
 import { DaemonError } from '../errors.ts';
-import { ask, dialAny, requestWithKey, withPeer } from './dial.ts';
-import { receive, send, timedOut } from './exchange.ts';
+import { keepChannel, maxChannels } from './channel.ts';
+import { dialAny, requestWithKey, withPeer } from './dial.ts';
+import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
-import { type MemberNode, makeMemberNode, maxPublishBytes } from './node.ts';
+import { Gossip } from './gossip.ts';
+import { type MemberNode, makeMemberNode } from './node.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -92,9 +98,9 @@ class Libp2pNetwork implements Network {
   readonly #admitted = new Map<StackId, Set<Connection>>();
   readonly #hellos = new WeakMap<Connection, Promise<void>>();
   readonly #events = new Broadcast<PeerEvent>();
-  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
+  #gossip: Gossip | undefined;
 
   constructor({ identity, log }: Libp2pOptions, gate: Gate) {
     this.stack = identity.stack;
@@ -106,9 +112,12 @@ class Libp2pNetwork implements Network {
     this.#node = node;
     node.addEventListener('connection:open', ({ detail }) => this.#opened(detail));
     node.addEventListener('connection:close', ({ detail }) => this.#closed(detail));
-    node.services.pubsub.addEventListener('gossipsub:message', ({ detail: { msg, propagationSource } }) =>
-      this.#deliver(msg, propagationSource.toString()),
-    );
+    this.#gossip = new Gossip({
+      pubsub: node.services.pubsub,
+      mayBeHeard: (stack) => this.#gate.of(stack) === 'member',
+      log: this.#log,
+      signal: this.#stop.signal,
+    });
     this.#serve(helloProtocol, { access: 'member', maxRequestBytes: 0, timeoutMs: helloTimeoutMs }, async () => empty);
     await node.start();
   }
@@ -143,9 +152,7 @@ class Libp2pNetwork implements Network {
   }
 
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
-    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
-    if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
-    return ask(connection, protocol, request, options);
+    return ask(this.#connectionTo(stack), protocol, request, options);
   }
 
   requestWithKey(
@@ -162,22 +169,34 @@ class Libp2pNetwork implements Network {
     this.#serve(protocol, options, handler);
   }
 
-  publish(topic: string, message: Uint8Array): void {
-    if (message.byteLength > maxPublishBytes || this.#stop.signal.aborted) return;
-    this.#open.services.pubsub.publish(topic, message).catch((error: unknown) => {
-      this.#log.debug({ topic, error }, 'not published');
-    });
+  async openChannel(
+    stack: StackId,
+    protocol: string,
+    listener: ChannelListener,
+    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+  ): Promise<Channel> {
+    const limit = AbortSignal.any([signal, this.#stop.signal]);
+    const stream = await openStream(this.#connectionTo(stack), protocol, { signal: limit });
+    return keepChannel(stream, stack, maxMessageBytes, () => listener);
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
-    const listeners = this.#topics.get(topic) ?? [];
-    this.#topics.set(topic, [...listeners, listener]);
-    if (listeners.length === 0) this.#open.services.pubsub.subscribe(topic);
-    return () => {
-      const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
-      if (others.length > 0) this.#topics.set(topic, others);
-      else if (this.#topics.delete(topic) && !this.#stop.signal.aborted) this.#open.services.pubsub.unsubscribe(topic);
+  serveChannel(
+    protocol: string,
+    { maxMessageBytes }: ChannelOptions,
+    accept: (channel: Channel) => ChannelListener,
+  ): void {
+    const handler = (stream: Stream, { remotePeer }: Connection): void => {
+      keepChannel(stream, remotePeer.toString(), maxMessageBytes, accept);
     };
+    this.#handle(protocol, handler, maxChannels);
+  }
+
+  publish(topic: string, message: Uint8Array): void {
+    this.#gossip?.publish(topic, message);
+  }
+
+  subscribe(topic: string, listener: Listener): () => void {
+    return this.#gossip?.subscribe(topic, listener) ?? (() => undefined);
   }
 
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
@@ -260,12 +279,6 @@ class Libp2pNetwork implements Network {
     this.#events.send({ type: 'disconnected', stack });
   }
 
-  #deliver(message: Message, from: StackId): void {
-    if (this.#gate.of(from) !== 'member') return;
-    if (this.#stop.signal.aborted) return;
-    for (const listener of this.#topics.get(message.topic) ?? []) listener(message.data, from);
-  }
-
   #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#gate.need(protocol, options.access);
     const answer = async (stream: Stream, connection: Connection): Promise<void> => {
@@ -281,9 +294,19 @@ class Libp2pNetwork implements Network {
         stream.abort(error instanceof Error ? error : new Error(String(error)));
       }
     };
-    this.#open.handle(protocol, answer, { maxInboundStreams: maxStreams }).catch((error: unknown) => {
+    this.#handle(protocol, answer, maxStreams);
+  }
+
+  #handle(protocol: string, handler: StreamHandler, maxInboundStreams: number): void {
+    this.#open.handle(protocol, handler, { maxInboundStreams }).catch((error: unknown) => {
       this.#log.error({ protocol, error }, 'protocol is not served');
     });
+  }
+
+  #connectionTo(stack: StackId): Connection {
+    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
+    if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    return connection;
   }
 
   /** By its addresses in turn, and then by what the other members know of it, where the DHT is on. */

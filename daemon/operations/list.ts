@@ -4,8 +4,9 @@ import type { DaemonOperation } from './declare.ts';
 import { build, logs, run, stop } from './deploy.ts';
 import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
-import { get, list, stacks, status } from './look.ts';
+import { stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
+import { get, list } from './records.ts';
 import { exportRoot, rotateRoot } from './roots.ts';
 import { adopt, drain, pardon } from './stacks.ts';
 

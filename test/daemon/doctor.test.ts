@@ -66,6 +66,8 @@ test('with a daemon it tells of the clock, the certificate, the members, the add
     const third = await daemons.open(name);
     const { token } = (await berlin.ask('POST', '/api/mesh/invites', {})).body;
     await third.ask('POST', '/api/mesh/join', { token });
+    // Gone, so that its own clock is not heard any more.
+    await third[Symbol.asyncDispose]();
     const sample = { stack: third.node.context.registry.stack, offsetMs: 3_600_000, roundTripMs: 1 };
     berlin.node.context.registry.timeSample(sample);
   }

@@ -118,6 +118,8 @@ test('an admin whose clock is wrong invites nobody and says how far it is off (f
   for (const name of ['two', 'three', 'four']) {
     const node = await sky.open(name);
     await join(node, one);
+    // Gone, so that its own clock is not heard any more.
+    await node[Symbol.asyncDispose]();
     one.registry.timeSample({ stack: node.registry.stack, offsetMs: -2 * hour, roundTripMs: 1 });
   }
   assert.throws(
