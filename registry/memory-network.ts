@@ -12,6 +12,7 @@ import {
   type Exchange,
   type Handler,
   type Listener,
+  mayOpen,
   type Network,
   type PeerEvent,
   type ProtocolOptions,
@@ -256,7 +257,7 @@ class MemoryNetwork implements Network {
 
   async answer(protocol: string, request: Uint8Array, exchange: Exchange): Promise<Uint8Array> {
     const served = this.#protocols.get(protocol);
-    if (!served || served.options.access !== exchange.access) {
+    if (!served || !mayOpen(exchange.access, served.options.access)) {
       throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
     }
     if (request.byteLength > served.options.maxRequestBytes) {

@@ -1,43 +1,30 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
-import { Directory } from '#registry/directory';
-
-import { type Change, FeedStore, Feeds } from '#registry/feeds';
+import type { Directory } from '#registry/directory';
 import { observersOf, subjectsOf, Watch } from '#registry/liveness';
 import {
   Barrier,
   Conduct,
   Connections,
   defaultReplicateOptions,
-  HeldStore,
   makeKept,
   Replica,
   Spread,
 } from '#registry/replication';
-
-import {
-  Admission,
-  joinProtocol,
-  joinTimeoutMs,
-  Membership,
-  maxJoinRequestBytes,
-  RosterStore,
-  type Statement,
-  writeToken,
-} from '#registry/roster';
+import { Renewal, type TimeSample, type Welcome, writeToken } from '#registry/roster';
+import { type AdoptingParts, adopt, handOff } from './adopting.ts';
 import { Belonging } from './belonging.ts';
-import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
-import { HeldWrites } from './held-writes.ts';
-import { Kinds, type MemberRole } from './kind.ts';
-import { Members } from './members.ts';
+import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
+import { type Kept, openKept } from './kept.ts';
+import type { MemberRole } from './kind.ts';
+import { readMeshRoots } from './mesh-roots.ts';
 import { noMetrics } from './metrics.ts';
 import type { StackId } from './network.ts';
+import { News } from './news.ts';
 import { OwnFeed } from './own-feed.ts';
-import { Standing } from './standing.ts';
+import { serveAdmission } from './serving.ts';
 import { Start } from './start.ts';
 
 const defaultRetryMs = 1_000;
-/** Hidden records of a feed that a warning names. */
-const maxToldHidden = 5;
 /** Addresses that an invite names. */
 const maxInviteAddresses = 16;
 
@@ -50,60 +37,51 @@ class OpenRegistry implements Registry {
   readonly stack: StackId;
   readonly directory: Directory;
   readonly #options: RegistryOptions;
-  readonly #feedStore: FeedStore;
-  readonly #standing: Standing;
-  readonly #membership: Membership;
-  readonly #feeds: Feeds;
-  readonly #admission: Admission;
-  readonly #members: Members;
+  readonly #kept: Kept;
   readonly #ownFeed: OwnFeed;
   readonly #belonging: Belonging;
   readonly #replica: Replica;
   readonly #spread: Spread;
   readonly #connections: Connections;
   readonly #start: Start;
+  readonly #renewal: Renewal;
+  readonly #adopting: AdoptingParts;
   readonly #watch: Watch;
   readonly #stop = new AbortController();
-  /** What was last told of the hidden records of a feed. */
-  readonly #toldHidden = new Map<StackId, string>();
 
   constructor(options: RegistryOptions) {
-    const { database, identity, network, clock, log, random, name } = options;
+    const { identity, network, clock, log, random, name } = options;
     const { signal } = this.#stop;
     this.#options = options;
-    this.stack = identity.stack;
-    const self = this.stack;
-    const rosterStore = new RosterStore(database);
-    const feedStore = new FeedStore(database);
-    this.#feedStore = feedStore;
-    const kinds = new Kinds(options.kinds);
-    const membership = new Membership(rosterStore, identity, clock.now);
-    this.#membership = membership;
-    this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    const faultOf = (feed: string, change: Change): string | undefined => this.#standing.faultOf(feed, change);
-    const held = new HeldWrites({ self, store: feedStore, held: new HeldStore(database), faultOf });
-    // The rows of an earlier run that was killed stand ahead of the head that tries are built for.
-    database.transaction(() => held.stepBack());
-    this.#feeds = new Feeds(feedStore, identity, faultOf, { monotonic: () => clock.monotonic() });
-    this.#admission = new Admission(rosterStore, membership, clock.now);
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
-    const directory = (): Directory => this.directory;
-    const seen = (stack: StackId) => this.#watch.of(stack);
-    this.#members = new Members({ self, membership, store: rosterStore, seen, directory, ownAddresses });
-    this.directory = new Directory(feedStore, kinds, (stack) => {
-      const member = membership.roster.memberships.get(stack);
-      const presence = this.#members.presence(stack);
-      const isGone = ['expired', 'left', 'revoked'].includes(presence.state);
-      return member && !isGone ? { name: member.name, presence } : undefined;
+    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses });
+    this.#kept = kept;
+    const { self, rosterStore, feedStore, kinds, judged, membership, standing, held, feeds, admission, members } = kept;
+    this.stack = self;
+    this.directory = kept.directory;
+    const news = new News({
+      kept,
+      network,
+      log,
+      told: () => ({
+        ownFeed: this.#ownFeed,
+        replica: this.#replica,
+        spread: this.#spread,
+        connections: this.#connections,
+        watch: this.#watch,
+      }),
     });
-    const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
-      ...own,
+      self,
+      store: feedStore,
+      feeds,
+      standing,
+      membership,
       held,
       clock,
       random,
       log,
-      pardoned: () => 0,
+      pardoned: () => membership.roster.pardons.get(self) ?? 0,
       changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
@@ -115,13 +93,13 @@ class OpenRegistry implements Registry {
       name,
       network,
       store: rosterStore,
-      feeds: this.#feeds,
+      feeds,
       membership,
-      standing: this.#standing,
+      standing,
       ownFeed: this.#ownFeed,
-      members: this.#members,
+      members,
       ownAddresses,
-      clock,
+      clock: judged,
       random,
       log,
       signal,
@@ -129,13 +107,22 @@ class OpenRegistry implements Registry {
         this.#spread.enter();
         this.#start.entered();
         this.#watch.refresh();
-        this.#members.tell();
+        members.tell();
         this.directory.wake();
       },
-      stated: (statements) => this.#stated(statements),
-      tell: (statements) => this.#tell(statements),
+      stated: (statements) => news.stated(statements),
+      tell: (statements) => news.tell(statements),
       dial: (stack) => this.#connections.dial(stack),
     });
+    this.#adopting = {
+      self,
+      store: feedStore,
+      kinds,
+      members,
+      membership,
+      now: judged.now,
+      write: (changes) => this.#ownFeed.write(changes),
+    };
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
@@ -144,25 +131,24 @@ class OpenRegistry implements Registry {
       mesh: () => membership.roster.mesh,
       isMember,
       chance,
-      members: () => [self, ...this.#members.others()],
+      members: () => [self, ...members.others()],
       candidates: () =>
-        this.#members
-          .others()
-          .filter((stack) => this.#members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
+        members.others().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
       rosterDigest: () => membership.roster.digest,
     };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
-    this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
+    this.#replica = new Replica(feeds, around, replicate, clock.monotonic());
     const metrics = options.metrics ?? noMetrics;
     const conduct = new Conduct(replicate);
     network.setGate((peer) => {
       const isCut = conduct.isCut(peer, clock.monotonic());
       if (!isCut && isMember(peer)) return 'member';
-      if (!isCut && this.#admission.isOpen(peer)) return 'invite';
+      if (!isCut && membership.mayRenew(peer)) return 'renewal';
+      if (!isCut && admission.isOpen(peer)) return 'invite';
       metrics.count('refused_total', { what: isCut ? 'cut' : 'gate' });
       return undefined;
     });
-    this.#serveJoins();
+    serveAdmission({ network, admission, membership, stated: (all) => news.spread(all) });
     this.#watch = new Watch({
       network,
       identity,
@@ -170,7 +156,10 @@ class OpenRegistry implements Registry {
       log,
       signal,
       timing: options.liveness,
-      timeSample: options.timeSample,
+      timeSample: (stack, offsetMs, roundTripMs) => {
+        this.timeSample({ stack, offsetMs, roundTripMs });
+        options.timeSample?.(stack, offsetMs, roundTripMs);
+      },
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
@@ -181,17 +170,17 @@ class OpenRegistry implements Registry {
         keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
       },
       probe: (stack) => void this.#connections.dial(stack),
-      presence: () => this.#members.tell(),
+      presence: () => members.tell(),
     });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
-      feeds: this.#feeds,
+      feeds,
       membership,
       log,
       signal,
       clock,
-      changed: (feed) => this.#changed(feed),
+      changed: (feed) => news.changed(feed),
       metrics,
       conduct,
       reach: (peer, limits) => this.#connections.reach(peer, limits),
@@ -200,11 +189,14 @@ class OpenRegistry implements Registry {
         this.#start.exchanged(peer);
       },
       moved: () => this.#start.look(),
-      stated: (statements) => this.#stated(statements),
+      stated: (statements) => news.stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
-      due: () => this.#renewCertificate(),
+      due: () => {
+        this.#renewal.due();
+        news.cutOff();
+      },
     });
-    const keptFor = makeKept(self, () => this.#members.others(), { observersOf, subjectsOf });
+    const keptFor = makeKept(self, () => members.others(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
       log,
@@ -213,8 +205,8 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      kept: () => keptFor(`${membership.roster.digest} ${this.#members.others().length}`),
-      addressesOf: (stack) => this.#members.addressesOf(stack),
+      kept: () => keptFor(`${membership.roster.digest} ${members.others().length}`),
+      addressesOf: (stack) => members.addressesOf(stack),
       connected: (stack) => {
         this.#watch.connected(stack);
         this.#spread.do(this.#replica.connected(stack));
@@ -230,10 +222,22 @@ class OpenRegistry implements Registry {
       held,
       ownFeed: this.#ownFeed,
       replica: this.#replica,
-      barrier: () =>
-        new Barrier({ others: this.#members.others().length, limitMs: replicate.barrierMs }, clock.monotonic()),
+      barrier: () => new Barrier({ others: members.others().length, limitMs: replicate.barrierMs }, clock.monotonic()),
     });
     this.#watch.refresh();
+    this.#renewal = new Renewal({
+      identity,
+      network,
+      membership,
+      clock: judged,
+      log,
+      signal,
+      chance,
+      retryMs: options.retryMs ?? defaultRetryMs,
+      addressesOf: (stack) => members.addressesOf(stack),
+      stated: (statements) => news.spread(statements),
+    });
+    this.#renewal.due();
   }
 
   confirmed(): boolean {
@@ -249,19 +253,56 @@ class OpenRegistry implements Registry {
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
-    return { id: this.#membership.roster.mesh, foundedHere: this.#membership.foundedHere };
+    return { id: this.#kept.membership.roster.mesh, foundedHere: this.#kept.membership.foundedHere };
   }
 
   members(): Member[] {
-    return this.#members.list();
+    return this.#kept.members.list();
+  }
+
+  member(stack: StackId): Member | undefined {
+    return this.#kept.members.of(stack);
+  }
+
+  roots(): MeshRoots {
+    return readMeshRoots(this.#kept.membership);
+  }
+
+  signRoot(
+    wanted: { readonly admins: readonly string[]; readonly threshold: number } | undefined,
+    options: DeedOptions = {},
+  ): MeshRoot {
+    const hash = this.#belonging.signRoot(wanted, options);
+    const { chain, proposals, forks } = this.roots();
+    return [...chain, ...proposals, ...forks].find((root) => root.hash === hash) as MeshRoot;
+  }
+
+  pardon(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly counter: number } {
+    return this.#belonging.pardon(stack, options);
+  }
+
+  adopt(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly records: number } {
+    return adopt(this.#adopting, stack, options);
+  }
+
+  handOff(kind: string, name: string, to: string): void {
+    handOff(this.#adopting, kind, name, to);
+  }
+
+  timeSample(sample: TimeSample): void {
+    if (this.#kept.membership.valid(sample.stack)) this.#kept.time.sample(sample);
+  }
+
+  time(): { readonly now: number; readonly skewMs: number } {
+    return { now: this.#kept.time.now(), skewMs: this.#kept.time.skewMs() };
   }
 
   quarantined(): StackId[] {
-    return this.#feeds.quarantined();
+    return this.#kept.feeds.quarantined();
   }
 
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {
-    return this.#members.follow(options);
+    return this.#kept.members.follow(options);
   }
 
   write(changes: readonly Write[]): void {
@@ -270,82 +311,35 @@ class OpenRegistry implements Registry {
 
   createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number } {
     const secret = new Uint8Array(this.#options.random(32));
-    const expiresAt = this.#admission.create(secret, options);
+    const expiresAt = this.#kept.admission.create(secret, options);
     const { role } = options;
     const addresses = [...this.#ownAddresses()].slice(0, maxInviteAddresses);
     const token = writeToken({ mesh: this.mesh().id, stack: this.stack, addresses, secret, expiresAt, role });
     return { token, expiresAt };
   }
 
-  join(token: string, options: { signal: AbortSignal }): Promise<void> {
+  join(token: string, options: { signal: AbortSignal } & DeedOptions): Promise<void> {
     return this.#belonging.join(token, options);
   }
 
-  revoke(stack: string): Promise<void> {
-    return this.#belonging.revoke(stack);
+  probe(token: string, options: { signal: AbortSignal }): Promise<Welcome> {
+    return this.#belonging.probe(token, options);
   }
 
-  leave(): Promise<void> {
+  revoke(stack: string, options: DeedOptions = {}): Promise<void> {
+    return this.#belonging.revoke(stack, options);
+  }
+
+  leave(options: DeedOptions = {}): Promise<void> {
     this.#start.release();
-    return this.#belonging.leave();
+    return this.#belonging.leave(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watch.stop();
     this.#stop.abort();
-    this.#members.close();
+    this.#kept.members.close();
     this.directory.wake();
-  }
-
-  #serveJoins(): void {
-    const bounds = { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs } as const;
-    this.#options.network.serve(joinProtocol, bounds, async (request, { from }) => {
-      const { answer, admitted } = this.#admission.answer(request, from);
-      if (admitted) {
-        this.#stated([admitted]);
-        void this.#tell([admitted]);
-      }
-      return answer;
-    });
-  }
-
-  #renewCertificate(): void {
-    const renewed = this.#membership.renewOwn();
-    if (renewed.length === 0) return;
-    this.#stated(renewed);
-    void this.#tell(renewed);
-  }
-
-  #changed(feed: string): void {
-    const hidden = this.#feedStore.hiddenOf(feed, maxToldHidden);
-    const told = JSON.stringify(hidden);
-    // Once for the same ones: a feed with a hidden record may change many times a second.
-    if (hidden.length > 0 && this.#toldHidden.get(feed) !== told) {
-      this.#options.log.warn({ stack: feed, hidden }, 'records are kept hidden');
-      this.#toldHidden.set(feed, told);
-    }
-    this.directory.wake();
-    this.#connections.check();
-  }
-
-  /** The roster changed: rights are judged anew, and who lost its own is cut off. */
-  #stated(statements: readonly Statement[]): void {
-    const { database, network } = this.#options;
-    database.transaction(() => {
-      for (const { payload } of statements) if (payload.type === 'certificate') this.#standing.judgeAnew(payload.stack);
-    });
-    for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
-    this.#ownFeed.pardon();
-    this.#watch.refresh();
-    this.#connections.check();
-    this.#members.tell();
-    this.directory.wake();
-  }
-
-  /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
-  async #tell(statements: readonly Statement[]): Promise<void> {
-    this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
-    await Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
   }
 
   #ownAddresses(): readonly string[] {

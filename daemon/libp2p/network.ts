@@ -21,11 +21,11 @@ import {
 } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { keepChannel, maxChannels } from './channel.ts';
-import { dialAny, withPeer } from './dial.ts';
+import { dialAny, requestWithKey, withPeer } from './dial.ts';
 import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
-import { type MemberNode, makeMemberNode, openDiallingNode } from './node.ts';
+import { type MemberNode, makeMemberNode } from './node.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -155,20 +155,14 @@ class Libp2pNetwork implements Network {
     return ask(this.#connectionTo(stack), protocol, request, options);
   }
 
-  async requestWithKey(
+  requestWithKey(
     seed: Uint8Array,
     addresses: readonly string[],
     protocol: string,
     request: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    const node = await openDiallingNode(seed);
-    try {
-      const connection = await dialAny(node, addresses, options.signal);
-      return await ask(connection, protocol, request, options);
-    } finally {
-      await node.stop();
-    }
+    return requestWithKey(seed, addresses, protocol, request, options);
   }
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
@@ -246,7 +240,7 @@ class Libp2pNetwork implements Network {
         this.#log.debug({ peer: connection.remotePeer.toString(), error }, 'not admitted there');
         connection.abort(new Error('the other side did not admit this stack'));
       });
-    } else if (access === 'invite') {
+    } else if (access !== 'member') {
       const timer = setTimeout(() => connection.abort(new Error('the invite had its time')), inviteConnectionMs);
       connection.addEventListener('close', () => clearTimeout(timer), { once: true });
     }
@@ -293,7 +287,7 @@ class Libp2pNetwork implements Network {
         const request = await receive(stream, options.maxRequestBytes, { signal });
         const from = connection.remotePeer.toString();
         if (protocol === helloProtocol) this.#admit(connection);
-        const exchange = { from, access: options.access, signal };
+        const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
         await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
       } catch (error) {
         this.#log.debug({ protocol, error }, 'exchange was reset');
