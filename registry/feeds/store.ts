@@ -102,6 +102,7 @@ export class FeedStore {
 
   /** Many records of a feed at once: their changes are told by one statement. */
   putRecords(feed: string, puts: readonly Put[], faultOf: (put: Put) => string | undefined): void {
+    this.#changed();
     const before = this.lastPosition();
     for (const [at, one] of puts.entries()) this.#insert(feed, one, before + 1 + at, faultOf(one));
     this.#sql.run(

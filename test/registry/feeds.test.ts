@@ -26,7 +26,15 @@ function open(word = 'reader', options: FeedsOptions = {}) {
   const store = new FeedStore(database);
   const identity = identityOf(word);
   const feeds = new Feeds(store, identity, () => undefined, options);
-  const around = { self: identity.stack, mesh: () => mesh, isMember: () => true, chance: () => 0.5 };
+  const around = {
+    self: identity.stack,
+    mesh: () => mesh,
+    isMember: () => true,
+    members: () => [],
+    candidates: () => [],
+    rosterDigest: () => '',
+    chance: () => 0.5,
+  };
   const replica = new Replica(feeds, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
   const shown = (): string[] => store.select({ hidden: false }).map(({ name, body }) => `${name} ${body.byteLength}`);
   return { database, store, feeds, replica, shown, [Symbol.dispose]: () => database[Symbol.dispose]() };
@@ -145,7 +153,7 @@ test('two heads of one place are kept as evidence that anybody can check (failur
       [one.bytes, one.signature],
     ],
   });
-  assert.equal(third.replica.hear(same, 'liar').verdict, 'reject');
+  assert.equal(third.replica.hear(same).verdict, 'reject');
   const forged = deltaOf([noteOf('a', 'that')], undefined, { by: 'liar' });
   const made = toBytes({
     evidence: [
@@ -153,13 +161,13 @@ test('two heads of one place are kept as evidence that anybody can check (failur
       [forged.bytes, forged.signature],
     ],
   });
-  assert.equal(third.replica.hear(made, 'liar').verdict, 'reject');
+  assert.equal(third.replica.hear(made).verdict, 'reject');
   assert.deepEqual(third.feeds.quarantined(), []);
-  assert.deepEqual(third.replica.hear(published.message, 'it').take(), [
+  assert.deepEqual(third.replica.take(third.replica.hear(published.message), 'it', 0), [
     { type: 'report', what: 'equivocation', feed: owner.stack },
   ]);
   assert.deepEqual(third.feeds.quarantined(), [owner.stack]);
-  assert.deepEqual(third.replica.hear(published.message, 'it').take(), []);
+  assert.deepEqual(third.replica.take(third.replica.hear(published.message), 'it', 0), []);
   // It is still so after a restart.
   assert.deepEqual(new Feeds(third.store, identityOf('third'), () => undefined).quarantined(), [owner.stack]);
 });
@@ -223,7 +231,7 @@ test('more than four megabytes are refused before they are parsed, and a feed of
   using it = open();
   const huge = new Uint8Array(5 * 1024 * 1024);
   assert.equal(verifyDelta(huge, mesh), 'shape');
-  assert.equal(it.replica.hear(huge, 'peer').verdict, 'reject');
+  assert.equal(it.replica.hear(huge).verdict, 'reject');
   assert.equal(fromBytes({} as never, huge, 1024), undefined);
   const all = Array.from({ length: 600 }, (_, at) => noteOf(`n${at}`, 'x'.repeat(10_000)));
   assert.equal(it.feeds.replace(deltaOf(all, []), all), 'applied');

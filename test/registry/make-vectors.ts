@@ -122,13 +122,21 @@ function feeds(mesh: string) {
 function gossip(mesh: string, first: VerifiedDelta, rivals: readonly VerifiedDelta[]) {
   using database = openDatabase(':memory:', [registryMigrations]);
   const kept = new Feeds(new FeedStore(database), member, () => undefined);
-  const around = { self: member.stack, mesh: () => mesh, isMember: () => true, chance: () => 0.5 };
+  const around = {
+    self: member.stack,
+    mesh: () => mesh,
+    isMember: () => true,
+    members: () => [],
+    candidates: () => [],
+    rosterDigest: () => '',
+    chance: () => 0.5,
+  };
   const replica = new Replica(kept, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
   const published = (deeds: ReturnType<Replica['delta']>) =>
     deeds.flatMap((deed) => (deed.type === 'publish' ? [toHex(deed.message)] : []))[0];
   // What is too large for gossip is told of by its head.
   const told = toBytes({ heads: [[first.bytes, first.signature]] });
-  if (replica.hear(told, owner.stack).verdict !== 'accept') throw new Error('A published head was not taken');
+  if (replica.hear(told).verdict !== 'accept') throw new Error('A published head was not taken');
   const heads = toHex(told);
   replica.delta(first.wire, owner.stack);
   const [evidence] = rivals.map(({ wire }) => published(replica.delta(wire, owner.stack))).filter(Boolean);
