@@ -18,8 +18,9 @@ import { prove } from '../../registry/feeds/proof.ts';
 import { emptyRoot, put, remove, rootOf } from '../../registry/feeds/trie.ts';
 import { serveFeeds } from '../../registry/replication/feed-exchange.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
-import { inviteKey, makeJoinRequest, readToken } from '../../registry/roster/admission.ts';
-import { makeStatement, meshOf, type Payload } from '../../registry/roster/roster.ts';
+import { makeJoinRequest } from '../../registry/roster/admission.ts';
+import { makeStatement, type Root, rootHash } from '../../registry/roster/statement.ts';
+import { inviteKey, readToken } from '../../registry/roster/token.ts';
 import { toBytes, toHex } from '../../registry/wire.ts';
 import { identityOf, noteKind, silentLog } from '../support/constellation.ts';
 
@@ -35,8 +36,8 @@ const trieOfAll = (all: readonly Change[]): Trie =>
 
 /** Everything that the file holds; bytes are in hexadecimal. */
 export async function registryVectors(): Promise<Record<string, unknown>> {
-  const root: Payload = { type: 'root', version: 1, admins: [owner.stack], threshold: 1, nonce, createdAt: 1_000 };
-  const mesh = meshOf(root);
+  const root: Root = { type: 'root', version: 1, admins: [owner.stack], threshold: 1, nonce, createdAt: 1_000 };
+  const mesh = rootHash(root);
   return {
     note: 'The bytes of the registry, as docs/protocol.md describes them. A change here is a change of the protocol.',
     keys: [owner, member].map(({ seed, stack, box }) => ({ seed: toHex(seed), stack, x25519: toHex(box.publicKey) })),
