@@ -5,11 +5,23 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
 import { convergenceRows } from './rows/convergence.ts';
+import { detectionRows } from './rows/detection.ts';
 import { memoryRows } from './rows/memory.ts';
 import { replicationRow } from './rows/replication.ts';
+import { restRow } from './rows/rest.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
-const rows: readonly Row[] = [startRow, statusRow, replicationRow, ...memoryRows, ...convergenceRows, demoRow, testRow];
+const rows: readonly Row[] = [
+  startRow,
+  statusRow,
+  replicationRow,
+  ...memoryRows,
+  ...convergenceRows,
+  ...detectionRows,
+  restRow,
+  demoRow,
+  testRow,
+];
 const usage = `Usage: npm run bench [-- --only NAME[,NAME...]] [-- --rounds N]
 
 Rows: ${rows.map(({ name }) => name).join(', ')}
