@@ -7,6 +7,7 @@ import { type Result, type Row, resultOf } from './row.ts';
 import { convergenceRows } from './rows/convergence.ts';
 import { detectionRows } from './rows/detection.ts';
 import { memoryRows } from './rows/memory.ts';
+import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
 import { restRow } from './rows/rest.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
@@ -15,10 +16,11 @@ const rows: readonly Row[] = [
   startRow,
   statusRow,
   replicationRow,
-  ...memoryRows,
+  newcomerRow,
   ...convergenceRows,
   ...detectionRows,
   restRow,
+  ...memoryRows,
   demoRow,
   testRow,
 ];

@@ -96,6 +96,7 @@ const outcomes: Record<Code, Outcome> = {
   'not-admin': refused,
   'unknown-stack': missing,
   'join-refused': refused,
+  'bad-filter': invalid,
   'position-gone': { status: 410, exitCode: 1 },
   'too-slow': away,
   closed: away,

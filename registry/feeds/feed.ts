@@ -58,6 +58,9 @@ const signature = bytesSchema(64);
 export const signedHeadSchema = z.tuple([bytesSchema({ maxBytes: maxHeadBytes }), signature]);
 const deltaSchema = z.tuple([...signedHeadSchema.def.items, bytesSchema({ maxBytes: maxDeltaBytes })]);
 
+/** A head's bytes and its owner's signature, as received. */
+export type SignedHead = readonly [bytes: Uint8Array, signature: Uint8Array];
+
 declare const verified: unique symbol;
 
 /** A head whose signature by its feed's owner was checked; only this room makes one. */
@@ -79,7 +82,7 @@ export interface VerifiedDelta extends VerifiedHead {
 }
 
 /** Why bytes are refused; state stays as it was. */
-export type Fault = 'shape' | 'mesh' | 'signature' | 'changes';
+export type Fault = 'shape' | 'mesh' | 'signature' | 'changes' | 'proof';
 
 /** Signs the head and puts the delta together; `changes` lead from `previous` to the head's root. */
 export function makeDelta(

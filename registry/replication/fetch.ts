@@ -1,0 +1,151 @@
+// Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
+import { type Applied, type Feeds, positionOf, type VerifiedHead } from '#registry/feeds';
+import type { Membership } from '#registry/roster';
+import { type Clock, within } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Network, StackId } from '../network.ts';
+import { findDifference } from './difference.ts';
+import { type Page, Source, serveFeeds } from './feed-exchange.ts';
+import type { Deed, Replica } from './replicate.ts';
+import { takeSnapshot } from './snapshot.ts';
+
+/** Pulls at a time: each may hold a feed of 32 MiB. One a member, so that a slow one can't hold up the others' feeds. */
+const maxPulls = 3;
+/** A whole pull: 32 MiB at 2 Mbit/s. */
+const pullTimeoutMs = 150_000;
+/** A member that gave nothing, or what had to be refused, is asked for that feed again after pauses that grow so far. */
+const maxPullPauseMs = 60_000;
+/** Members and feeds that are remembered for it. */
+const maxPauses = 4_000;
+/** Rounds of deltas in one pull. */
+const maxRounds = 64;
+
+/** A feed with so many times the records of the copy that is here is fetched whole: little of it would be spared. */
+const maxGrowth = 8;
+
+/** What fetching needs of the driver that it belongs to. */
+export interface FetchParts {
+  readonly network: Network;
+  readonly replica: Replica;
+  readonly feeds: Feeds;
+  readonly membership: Membership;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Does what was decided. */
+  readonly do: (deeds: readonly Deed[]) => void;
+}
+
+export class Fetch {
+  readonly #parts: FetchParts;
+  readonly #waiting: { readonly from: StackId; readonly run: () => Promise<void> }[] = [];
+  readonly #pulling = new Set<StackId>();
+  /** Until when a member isn't asked for a feed, in milliseconds of the monotonic clock, and how long that was. */
+  readonly #pauses = new Map<string, { readonly until: number; readonly pauseMs: number }>();
+
+  constructor(parts: FetchParts) {
+    this.#parts = parts;
+    serveFeeds(parts.network, parts.feeds, (feed) => parts.membership.valid(feed) !== undefined);
+  }
+
+  /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
+  pull(feed: string, from: StackId): void {
+    this.#waiting.push({ from, run: () => this.#runPull(feed, from) });
+    this.#nextPull();
+  }
+
+  async #runPull(feed: string, from: StackId): Promise<void> {
+    const pair = `${from} ${feed}`;
+    try {
+      if ((this.#pauses.get(pair)?.until ?? 0) > this.#parts.clock.monotonic()) return;
+      const { clock, signal } = this.#parts;
+      const deeds = await within(clock, pullTimeoutMs, { signal }, (limit) => this.#pull(feed, from, limit));
+      if (deeds.some((deed) => deed.type === 'report' && deed.what === 'refused')) this.#pause(pair);
+      else this.#pauses.delete(pair);
+      this.#parts.do(deeds);
+    } catch (error) {
+      this.#pause(pair);
+      this.#parts.log.debug({ feed, from, error }, 'pull failed');
+    } finally {
+      this.#pulling.delete(from);
+      this.#ended(feed);
+      this.#nextPull();
+    }
+  }
+
+  #pause(pair: string): void {
+    const pauseMs = Math.min(maxPullPauseMs, 2 * (this.#pauses.get(pair)?.pauseMs ?? 500));
+    if (this.#pauses.size >= maxPauses) this.#pauses.clear();
+    this.#pauses.set(pair, { until: this.#parts.clock.monotonic() + pauseMs, pauseMs });
+  }
+
+  #nextPull(): void {
+    if (this.#pulling.size >= maxPulls || this.#parts.signal.aborted) return;
+    const at = this.#waiting.findIndex(({ from }) => !this.#pulling.has(from));
+    const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    if (!next) return;
+    this.#pulling.add(next.from);
+    void next.run();
+  }
+
+  /** Deltas where the other side kept them; else what differs from the copy that is here; else all, page by page. */
+  async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
+    const { feeds, replica, membership } = this.#parts;
+    const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
+    const isOwn = feed === this.#parts.network.stack;
+    let have = isOwn ? null : (feeds.position(feed) ?? null);
+    for (let round = 0; round < maxRounds; round += 1) {
+      const answer = await source.ask(have, null);
+      if ('none' in answer) return [];
+      if ('head' in answer) {
+        const head = source.verify(answer.head);
+        if (!head) return [{ type: 'report', what: 'refused', feed }];
+        if (isOwn) return replica.own(positionOf(head));
+        return 'records' in answer ? this.#takePages(source, answer) : this.#repair(source, head);
+      }
+      const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
+      this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
+      if (answer.deltas.length === 0) return [];
+      // Deltas that don't lead on from here belong to another history: the pages tell.
+      have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
+    }
+    return [];
+  }
+
+  async #repair(source: Source, head: VerifiedHead): Promise<readonly Deed[]> {
+    const { feeds } = this.#parts;
+    const judged = feeds.judge(head);
+    if (judged !== 'next' && judged !== 'gap') return this.#applied(source, judged);
+    const count = feeds.count(source.feed);
+    if (count > 0 && head.head.count <= maxGrowth * count) {
+      const own = feeds.trie(source.feed);
+      const found = await findDifference(source, head, own);
+      if (found === 'refused') return this.#applied(source, 'refused');
+      if (found !== 'moved') {
+        return this.#applied(source, feeds.repair(found.head, own, found.records, found.removed));
+      }
+    }
+    const first = await source.ask(null, null);
+    return 'records' in first ? this.#takePages(source, first) : [];
+  }
+
+  async #takePages(source: Source, first: Page): Promise<readonly Deed[]> {
+    const found = await takeSnapshot(source, first);
+    if (found === 'moved') return [];
+    if (found === 'refused') return this.#applied(source, 'refused');
+    return this.#applied(source, this.#parts.feeds.replace(found.head, found.records));
+  }
+
+  #applied({ feed, from }: Source, outcome: Applied): readonly Deed[] {
+    return this.#parts.replica.applied(outcome, feed, from).filter(({ type }) => type !== 'pull');
+  }
+
+  /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
+  #ended(feed: string): void {
+    try {
+      this.#parts.do(this.#parts.replica.pulled(feed));
+    } catch (error) {
+      this.#parts.log.error({ feed, error }, 'replication failed after a pull');
+    }
+  }
+}
