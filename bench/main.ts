@@ -39,6 +39,9 @@ if (values.help || unknown.length > 0) {
   process.exit(values.help ? 0 : 2);
 }
 
+// What rows started ends with this process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const results: Result[] = [];
 for (const row of rows.filter(({ name }) => wanted?.includes(name) ?? true)) {
