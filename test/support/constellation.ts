@@ -9,11 +9,13 @@ import {
   type Log,
   type MayStand,
   MemoryHub,
+  type Metrics,
   makeIdentity,
   type Network,
   openDatabase,
   openRegistry,
   type Registry,
+  type RegistryOptions,
   registryMigrations,
   systemClock,
 } from '#registry';
@@ -54,7 +56,12 @@ export interface ConstellationOptions {
   readonly mayStand?: MayStand;
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
+  readonly barrierMs?: number;
+  readonly metrics?: Metrics;
+  readonly log?: Log;
   readonly now?: () => number;
+  readonly liveness?: RegistryOptions['liveness'];
+  readonly timeSample?: RegistryOptions['timeSample'];
 }
 
 /** Registries that share one hub; short intervals, so that a test waits for milliseconds. */
@@ -82,8 +89,15 @@ export class Constellation implements AsyncDisposable {
       mayStand: all.mayStand ?? (() => undefined),
       clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
-      log: silentLog,
-      replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
+      log: all.log ?? silentLog,
+      ...(all.metrics && { metrics: all.metrics }),
+      replicate: {
+        batchMs: all.batchMs ?? 10,
+        antiEntropyMs: all.antiEntropyMs ?? 100,
+        barrierMs: all.barrierMs ?? 300,
+      },
+      ...(all.liveness && { liveness: all.liveness }),
+      ...(all.timeSample && { timeSample: all.timeSample }),
       retryMs: 50,
     });
     // As a daemon does, so that the others know where to dial it.

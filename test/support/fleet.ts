@@ -21,7 +21,12 @@ export interface Seen {
   readonly name: string;
   readonly stack: string;
   readonly self: boolean;
-  readonly liveness: { readonly state: string; readonly since: string; readonly why?: string; readonly by?: string };
+  readonly liveness: {
+    readonly state: string;
+    readonly since: string;
+    readonly why?: string;
+    readonly by?: readonly string[];
+  };
 }
 
 /** A stack whose daemon may end and start again; its home stays until the fleet is closed. */
