@@ -6,11 +6,13 @@ import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
+import { detectionRows } from './rows/detection.ts';
 import { httpRows } from './rows/http.ts';
 import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
 import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
+import { restRow } from './rows/rest.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
 const rows: readonly Row[] = [
@@ -22,6 +24,8 @@ const rows: readonly Row[] = [
   newcomerRow,
   changeCostRow,
   ...convergenceRows,
+  ...detectionRows,
+  restRow,
   ...memoryRows,
   demoRow,
   testRow,
@@ -40,6 +44,9 @@ if (values.help || unknown.length > 0) {
   process.stderr.write(`${unknown.length > 0 ? `Unknown rows: ${unknown.join(', ')}\n` : ''}${usage}`);
   process.exit(values.help ? 0 : 2);
 }
+
+// What rows started ends with this process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const results: Result[] = [];

@@ -10,7 +10,7 @@ export interface Measured {
 export interface Row {
   readonly name: string;
   readonly claim: string;
-  readonly unit: 'ms' | 'MB' | 's' | 'ratio' | 'KB/s' | 'per s';
+  readonly unit: 'ms' | 'MB' | 's' | 'ratio' | 'KB/s' | 'per s' | 'count';
   /** Which figure of the samples the limits are for; the worst of them is the one furthest on the bad side. */
   readonly figure: 'median' | 'p50' | 'p99' | 'worst';
   /** Whether less of it is better, as it is of times, or more, as it is of rates; less, unless said. */

@@ -13,8 +13,12 @@ export interface FloorMigrations {
 export interface Database extends Disposable {
   /** A prepared statement; parameters are bound by place. */
   prepare<Row = unknown>(sql: string): Sqlite.Statement<unknown[], Row>;
-  /** Runs all of `fn` or nothing of it; nested calls are savepoints. `fn` is synchronous. */
-  transaction<Result>(fn: () => Result): Result;
+  /**
+   * Runs all of `fn` or nothing of it; nested calls are savepoints. `fn` is synchronous. With `mayBeLost` the disk isn't
+   * waited for: a loss of power may take back the newest such transactions, a killed process none; any other commit makes
+   * those before it durable too. Throws TypeError for one that must last within one that may be lost.
+   */
+  transaction<Result>(fn: () => Result, options?: { readonly mayBeLost?: boolean }): Result;
   /** Runs once, as the last thing within the outermost transaction; the same function is run once however often it is asked for. */
   beforeCommit(fn: () => void): void;
   /** Runs once the outermost transaction is durable, or at once outside of one; not at all when it is rolled back. */
@@ -153,6 +157,8 @@ class OpenDatabase implements Database {
   /** What begins and ends transactions, a few for each depth, each read by SQLite once. */
   readonly #bounds = new Map<string, Sqlite.Statement>();
   #grouped: Grouped[] = [];
+  /** Whether the open transaction may be lost with the power. */
+  #mayBeLost = false;
 
   constructor(sqlite: Sqlite.Database, file: string, later: (act: () => void) => void) {
     this.file = file;
@@ -168,7 +174,27 @@ class OpenDatabase implements Database {
     return this.#sqlite.prepare<unknown[], Row>(sql);
   }
 
-  transaction<Result>(fn: () => Result): Result {
+  transaction<Result>(fn: () => Result, { mayBeLost = false } = {}): Result {
+    if (this.inTransaction && this.#mayBeLost && !mayBeLost) {
+      throw new TypeError('Cannot make this durable: the transaction around it may be lost');
+    }
+    if (this.inTransaction || !mayBeLost) return this.#transaction(fn);
+    this.#mayBeLost = true;
+    this.#sqlite.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return this.#transaction(fn);
+    } finally {
+      this.#waitForDisk();
+    }
+  }
+
+  #waitForDisk(): void {
+    if (!this.#mayBeLost) return;
+    this.#mayBeLost = false;
+    this.#sqlite.exec('PRAGMA synchronous = FULL');
+  }
+
+  #transaction<Result>(fn: () => Result): Result {
     const depth = this.#frames.length;
     const frame: Frame = { before: new Set(), after: [], undo: [] };
     this.#do(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
@@ -198,7 +224,10 @@ class OpenDatabase implements Database {
       throw error;
     }
     this.#frames.length = depth;
-    if (depth === 0) runAll(frame.after);
+    if (depth > 0) return result;
+    // What follows a commit may write, and that is to last.
+    this.#waitForDisk();
+    runAll(frame.after);
     return result;
   }
 

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { endWithThisProcess } from '../../test/support/daemon-process.ts';
 
 const readyWithinMs = 30_000;
 const endWithinMs = 5_000;
@@ -21,6 +22,7 @@ export async function startPeer(
 ): Promise<Peer> {
   const [program = '', ...words] = command;
   const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+  endWithThisProcess(child);
   const last: string[] = [];
   const isReady = Promise.withResolvers<void>();
   for (const stream of [child.stdout, child.stderr]) {

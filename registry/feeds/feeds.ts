@@ -175,7 +175,7 @@ export class Feeds {
       return 'refused';
     }
     if (!isAt(next, delta)) return 'gap';
-    this.#store.database.transaction(() => {
+    this.#take(() => {
       if (isFirst && !isSame) this.#store.dropRecords(feed);
       if (!isSame) this.#writeChanges(feed, delta.changes);
       this.#store.addDelta(positionOf(delta), delta.wire);
@@ -199,7 +199,7 @@ export class Feeds {
     const next: Contents = { trie, count: puts.length, liveBytes };
     if (!isAt(next, head)) return 'refused';
     const old = this.trie(feed);
-    this.#store.database.transaction(() => {
+    this.#take(() => {
       this.#store.clearDeltas(feed);
       for (const { key } of leavesOf(old)) if (!find(trie, key)) this.#store.removeRecord(feed, key);
       const changed = old ? puts.filter(({ key, hash }) => !isValue(find(old, key), hash)) : puts;
@@ -228,12 +228,17 @@ export class Feeds {
       return 'refused';
     }
     if (!isAt(next, head)) return 'refused';
-    this.#store.database.transaction(() => {
+    this.#take(() => {
       this.#store.clearDeltas(feed);
       this.#writeChanges(feed, changes);
       this.#keep(head, next);
     });
     return 'applied';
+  }
+
+  /** What the power takes of another's feed its owner and the others still have: it is asked for anew. */
+  #take(change: () => void): void {
+    this.#store.database.transaction(change, { mayBeLost: true });
   }
 
   /** Forgets all feeds but the own one, in the open transaction. */

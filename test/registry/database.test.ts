@@ -34,6 +34,38 @@ test('a nested transaction that throws takes back its own part only', () => {
   assert.deepEqual(it.all(), ['after', 'outer']);
 });
 
+test('a transaction that may be lost with the power waits for no disk, and what follows it waits again', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-database-'));
+  try {
+    using it = open(path.join(folder, 'home.db'));
+    const synchronous = (): unknown => it.database.prepare('PRAGMA synchronous').get();
+    const [normal, full] = [{ synchronous: 1 }, { synchronous: 2 }];
+    let after: unknown;
+    it.database.transaction(
+      () => {
+        it.add('theirs');
+        assert.deepEqual(synchronous(), normal);
+        assert.throws(() => it.database.transaction(() => it.add('ours')), /the transaction around it may be lost/);
+        it.database.transaction(() => it.add('theirs too'), { mayBeLost: true });
+        it.database.afterCommit(() => {
+          it.database.transaction(() => {
+            it.add('ours');
+            after = synchronous();
+          });
+        });
+      },
+      { mayBeLost: true },
+    );
+    assert.deepEqual(after, full);
+    assert.throws(() => it.database.transaction(() => it.add('ours'), { mayBeLost: true }), /UNIQUE/);
+    assert.deepEqual(synchronous(), full);
+    it.database.transaction(() => it.database.transaction(() => it.add('within'), { mayBeLost: true }));
+    assert.deepEqual(it.all(), ['ours', 'theirs', 'theirs too', 'within']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('hooks run once with the outermost commit, and those of a part that was taken back do not', () => {
   using it = open();
   const seen: string[] = [];

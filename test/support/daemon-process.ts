@@ -13,6 +13,9 @@ const stopWithinMs = 10_000;
 /** What of a daemon's log stands in the error when it fails. */
 const logTailLines = 20;
 
+const running = new Set<ChildProcess>();
+let isExitWatched = false;
+
 /** What `hermesh up --json` prints once it is ready. */
 export interface Announcement {
   readonly name: string;
@@ -89,6 +92,7 @@ export async function startDaemon(
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithThisProcess(child);
   const lines: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     lines.push(line);
@@ -115,6 +119,17 @@ export async function startDaemon(
     end: (signal) => endProcess(child, signal),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+/** Kills the child where this process exits first, also when it was interrupted: nothing that was started outlives it. */
+export function endWithThisProcess(child: ChildProcess): void {
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  if (isExitWatched) return;
+  isExitWatched = true;
+  process.once('exit', () => {
+    for (const one of running) one.kill('SIGKILL');
+  });
 }
 
 /** Runs one of the two commands of this checkout and gives all it said. */

@@ -13,13 +13,20 @@ import type { TestHost } from './namespaces.ts';
 const startAtOnce = 2;
 /** What a fleet of one machine needs to see something everywhere; a loaded machine gets as long. */
 const seenWithinMs = 60_000;
+/** Connections grow with the square of the stacks, and two cores make all of them. */
+const joinedWithinMs = 240_000;
 
 /** How a stack appears to another one. */
 export interface Seen {
   readonly name: string;
   readonly stack: string;
   readonly self: boolean;
-  readonly liveness: { readonly state: string; readonly why?: string; readonly by?: readonly string[] };
+  readonly liveness: {
+    readonly state: string;
+    readonly since: string;
+    readonly why?: string;
+    readonly by?: readonly string[];
+  };
 }
 
 /** A stack whose daemon may end and start again; its home stays until the fleet is closed. */
@@ -83,9 +90,17 @@ export async function startFleet(names: readonly string[], options: FleetOptions
   if (founder && joiners.length > 0) {
     const invite = { uses: joiners.length };
     const { token } = (await founder.client.call('POST', '/api/mesh/invites', invite)) as { token: string };
-    for (const joiner of joiners) await joiner.client.call('POST', '/api/mesh/join', { token });
+    for (const joiner of joiners) {
+      // An inviter that has too much to do for a handshake closes the door; asking again is what a person would do.
+      const join = async (): Promise<true> => {
+        await joiner.client.call('POST', '/api/mesh/join', { token });
+        return true;
+      };
+      await eventually(`"${joiner.name}" joins`, join, { timeoutMs: joinedWithinMs, everyMs: 1_000 });
+    }
+    say(`all ${stacks.length} have joined`);
   }
-  await seeOneAnother(stacks);
+  await seeOneAnother(stacks, joinedWithinMs);
   say(`all ${stacks.length} see one another`);
   const all = parts.move();
   return { stacks, [Symbol.asyncDispose]: () => all.disposeAsync() };
