@@ -69,11 +69,15 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const home = parts.use(openHome(options.config.home));
   const identity = await loadOrMakeIdentity(options.config.home);
   const database = parts.use(
-    openDatabase(home.database, [
-      registryMigrations,
-      { floor: 'governance', migrations: governanceMigrations },
-      { floor: 'daemon', migrations: daemonMigrations },
-    ]),
+    openDatabase(
+      home.database,
+      [
+        registryMigrations,
+        { floor: 'governance', migrations: governanceMigrations },
+        { floor: 'daemon', migrations: daemonMigrations },
+      ],
+      { later: setImmediate },
+    ),
   );
   bindHome(database, options.config.home, identity.stack);
   const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
@@ -120,6 +124,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       rows: openRegistrations(database),
       publish: (name, record) => registry.write([{ kind: 'ci', name, body: record }]),
       transaction: (change) => database.transaction(change),
+      afterRollback: (undo) => database.afterRollback(undo),
       isTaken: (name) => name === config.name || (observer?.cis().some((view) => view.ci === name) ?? false),
       now,
       monotonic,
@@ -217,6 +222,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       operations,
       invoke,
       cis,
+      group: (work) => database.group(work),
       blobs,
       pullAccess,
       directory: registry.directory,

@@ -73,7 +73,8 @@ class OpenRegistry implements Registry {
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      return member && ['up', 'unreachable'].includes(presence.state) ? { name: member.name, presence } : undefined;
+      const isGone = ['expired', 'left', 'revoked'].includes(presence.state);
+      return member && !isGone ? { name: member.name, presence } : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({

@@ -38,6 +38,8 @@ export interface HttpParts {
   readonly operations: readonly DaemonOperation[];
   readonly invoke: Invoke;
   readonly cis: Cis;
+  /** Carries out a change together with others that came at the time; resolves once it is durable. */
+  readonly group: <T>(work: () => T) => Promise<T>;
   readonly blobs: BlobStore;
   readonly pullAccess: PullAccess;
   readonly directory: Directory;

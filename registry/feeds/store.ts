@@ -43,10 +43,16 @@ interface RawHead {
 export class FeedStore {
   readonly database: Database;
   readonly #sql: Prepared;
+  #changed: (kind?: string, name?: string) => void = () => undefined;
 
   constructor(database: Database) {
     this.database = database;
     this.#sql = new Prepared(database);
+  }
+
+  /** Told of each record that is written or removed, before the commit; without a name, of any number of them. */
+  onChange(changed: (kind?: string, name?: string) => void): void {
+    this.#changed = changed;
   }
 
   heads(): HeadRow[] {
@@ -93,6 +99,7 @@ export class FeedStore {
   }
 
   setFault(feed: string, key: Uint8Array, fault: string | undefined): void {
+    this.#changed();
     this.#sql.run('UPDATE registry_record SET fault = ? WHERE feed = ? AND key = ?', fault ?? null, feed, key);
   }
 
@@ -192,6 +199,7 @@ export class FeedStore {
 
   /** Forgets a feed whole: of a mesh that was left, or replaced by a snapshot. */
   dropRecords(feed: string): void {
+    this.#changed();
     this.#sql.run(
       'INSERT INTO registry_change (feed, kind, name) SELECT feed, kind, name FROM registry_record WHERE feed = ?',
       feed,
@@ -233,6 +241,7 @@ export class FeedStore {
   }
 
   #addChange(feed: string, kind: string, name: string): number {
+    this.#changed(kind, name);
     const sql = 'INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)';
     const position = Number(this.#sql.insert(sql, feed, kind, name));
     this.database.beforeCommit(this.#pruneChanges);
