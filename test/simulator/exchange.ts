@@ -1,5 +1,12 @@
 // One request and its answer over the wires, with every way in which that can fail.
-import { type Access, type Handler, type ProtocolOptions, RegistryError, type RequestOptions, type StackId } from '#registry';
+import {
+  type Access,
+  type Handler,
+  type ProtocolOptions,
+  RegistryError,
+  type RequestOptions,
+  type StackId,
+} from '#registry';
 
 export type Served = { readonly options: ProtocolOptions; readonly handler: Handler };
 

@@ -131,7 +131,9 @@ export class Gossip {
     const { scheduler } = this.#wires;
     const { machine } = this.#end;
     const { life } = machine;
-    const next = (Math.floor((scheduler.now - this.#phaseMs) / heartbeatMs) + 1) * heartbeatMs + this.#phaseMs;
+    // A little later than now: rounding must not make this beat the next one.
+    const beats = Math.floor((scheduler.now - this.#phaseMs + 0.001) / heartbeatMs);
+    const next = (beats + 1) * heartbeatMs + this.#phaseMs;
     scheduler.at(next, () => {
       this.#beats = false;
       if (isAlive(machine, life)) machine.run(0, () => this.#heartbeat());

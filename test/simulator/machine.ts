@@ -79,7 +79,8 @@ export class Machine {
     return {
       now: () => Math.round(epochMs + scheduler.now + this.skewMs),
       monotonic: () => scheduler.now - bootedAt,
-      after: (ms, act) => scheduler.at(scheduler.now + Math.max(0, ms), () => this.#fire(life, act)),
+      // Node's own timers take a millisecond at least.
+      after: (ms, act) => scheduler.at(scheduler.now + Math.max(1, ms), () => this.#fire(life, act)),
     };
   }
 

@@ -1,6 +1,7 @@
 // `npm run simulate`: runs scenarios with a seed, prints a report, and exits 1 where something that must hold did not.
-import { createWriteStream } from 'node:fs';
+
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { models } from './model.ts';

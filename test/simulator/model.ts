@@ -112,7 +112,14 @@ export class Processors {
 }
 
 /** Bytes around what a message carries: frames of Noise, yamux, TCP and IP, the choice of the protocol, names of topics. */
-export const overheadBytes = { gossip: 190, request: 260, answer: 150, channel: 90, control: 130, handshake: 2_800 } as const;
+export const overheadBytes = {
+  gossip: 190,
+  request: 260,
+  answer: 150,
+  channel: 90,
+  control: 130,
+  handshake: 2_800,
+} as const;
 /** libp2p pings each connection every 10 s: a stream of its own, 32 bytes each way. */
 export const pingBytes = 330;
 export const pingEveryMs = 10_000;

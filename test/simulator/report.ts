@@ -13,7 +13,9 @@ export function print(report: Report): string {
     ),
     ...Object.entries(report.outcome).map(([name, value]) => `  ${words(name).padEnd(40)} ${figure(name, value)}`),
     `  ${'connections a stack'.padEnd(40)} ${connectionsAStack.toFixed(1)}`,
-    ...Object.entries(report.shown).map(([state, count]) => `  ${`glances at one that runs: ${state}`.padEnd(40)} ${count}`),
+    ...Object.entries(report.shown).map(
+      ([state, count]) => `  ${`glances at one that runs: ${state}`.padEnd(40)} ${count}`,
+    ),
     ...Object.entries(report.warnings).map(([text, count]) => `  ${`warned: ${text}`.padEnd(40)} ${count}`),
     '',
     `  ${(virtualMs / 1_000).toFixed(0)} s of virtual time, ${events} events, in ${(wallMs / 1_000).toFixed(1)} s with ${(residentBytes / 2 ** 20).toFixed(0)} MB`,

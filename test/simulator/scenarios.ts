@@ -104,7 +104,10 @@ const partition: Scenario = {
     world.mayShowDown = true;
     world.phase('parted');
     const half = world.random.fork('sides').some(world.stacks, Math.floor(world.stacks.length / 2));
-    world.weather.part(1, half.map(({ index }) => index));
+    world.weather.part(
+      1,
+      half.map(({ index }) => index),
+    );
     await changing(world, changes, minutes);
     world.weather.heal();
     world.phase('healed');
@@ -167,7 +170,11 @@ const skew: Scenario = {
     for (const stack of world.stacks) stack.machine.skewMs = 0;
     world.phase('right again');
     await changing(world, Math.ceil(changes / 3), minutes / 4);
-    return { settledMs, rightMs: await world.settle(healedMs), upMs: await world.settle(healedMs, () => world.allUp()) };
+    return {
+      settledMs,
+      rightMs: await world.settle(healedMs),
+      upMs: await world.settle(healedMs, () => world.allUp()),
+    };
   },
 };
 

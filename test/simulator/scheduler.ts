@@ -6,6 +6,11 @@ interface Event {
   act: (() => void) | undefined;
 }
 
+/** Parts of a millisecond: a power of two. */
+const grid = 1_024;
+/** Events at one moment: more than any storm of a mesh has, so that two that wake one another for ever are found out. */
+const maxStill = 1_000_000;
+
 export class Scheduler {
   /** Milliseconds since the simulation began. */
   now = 0;
@@ -14,10 +19,13 @@ export class Scheduler {
   readonly #heap: Event[] = [];
   #sequence = 0;
   #touched = false;
+  #still = 0;
 
   /** Runs `act` at that time, or now where it is past; the function that it returns takes that back. */
   at(time: number, act: () => void): () => void {
-    const event: Event = { time: Math.max(time, this.now), sequence: this.#sequence, act };
+    // On a grid that floating-point numbers hold exactly: a timer is never early by a rounding.
+    const exact = Math.ceil(Math.max(time, this.now) * grid) / grid;
+    const event: Event = { time: exact, sequence: this.#sequence, act };
     this.#sequence += 1;
     this.#push(event);
     return () => {
@@ -35,6 +43,8 @@ export class Scheduler {
     for (let next = this.#heap[0]; next !== undefined && next.time <= time; next = this.#heap[0]) {
       this.#pop();
       if (!next.act) continue;
+      this.#still = next.time > this.now ? 0 : this.#still + 1;
+      if (this.#still > maxStill) throw new Error(`Time stands still at ${next.time} ms: ${String(next.act)}`);
       this.now = next.time;
       this.count += 1;
       next.act();

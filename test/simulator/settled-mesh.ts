@@ -3,7 +3,15 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { type Database, defineKind, type Identity, makeIdentity, openDatabase, registryMigrations, stackKind } from '#registry';
+import {
+  type Database,
+  defineKind,
+  type Identity,
+  makeIdentity,
+  openDatabase,
+  registryMigrations,
+  stackKind,
+} from '#registry';
 import { FeedStore, Feeds, verifyDelta } from '#registry/feeds';
 import { Membership, RosterStore } from '#registry/roster';
 import { Kinds } from '../../registry/kind.ts';
@@ -82,15 +90,17 @@ function feedOf(identity: Identity, index: number, mesh: string, records: number
       body: toBytes({ text: random.bytes(96).reduce((text, byte) => text + byte.toString(16), '') }),
     })),
   ];
-  return database.transaction(() => {
-    const first = feeds.beginEpoch(mesh, { counter: 1, nonce: random.bytes(16) });
-    return [first.wire];
-  }).concat(
-    database.transaction(() => {
-      const delta = feeds.commit(mesh, changes);
-      return delta ? [delta.wire] : [];
-    }),
-  );
+  return database
+    .transaction(() => {
+      const first = feeds.beginEpoch(mesh, { counter: 1, nonce: random.bytes(16) });
+      return [first.wire];
+    })
+    .concat(
+      database.transaction(() => {
+        const delta = feeds.commit(mesh, changes);
+        return delta ? [delta.wire] : [];
+      }),
+    );
 }
 
 /** All tables of the file, in a database in memory. */

@@ -128,6 +128,12 @@ export class SimulatedStack {
       prepare: (sql) => database.prepare(sql),
       beforeCommit: (hook) => database.beforeCommit(hook),
       afterCommit: (hook) => database.afterCommit(hook),
+      afterRollback: (hook) => database.afterRollback(hook),
+      group: (work) =>
+        database.group(() => {
+          database.afterCommit(durable);
+          return work();
+        }),
       transaction(fn) {
         if (database.inTransaction) return database.transaction(fn);
         return database.transaction(() => {

@@ -180,7 +180,8 @@ export class Wires {
     const [from, to] = [connection.ends[side], connection.ends[otherSide]];
     const { index } = from.machine;
     const sentAt =
-      Math.max(from.machine.free, this.#uplinks.get(index) ?? 0) + (parcel.sizeBytes * 1_000) / this.model.bytesPerSecond;
+      Math.max(from.machine.free, this.#uplinks.get(index) ?? 0) +
+      (parcel.sizeBytes * 1_000) / this.model.bytesPerSecond;
     this.#uplinks.set(index, sentAt);
     const arrival = Math.max(sentAt + this.latencyMs(from.machine, to.machine), connection.arrived[side]);
     connection.arrived[side] = arrival;

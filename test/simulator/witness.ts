@@ -78,7 +78,8 @@ export class Witness {
     const signed = this.#signed.get(stack.id);
     if (!own || !signed) return;
     const known = signed.get(placeOf(own));
-    if (known !== undefined && known !== own.hash) this.breach('always', `"${stack.name}" signed two heads for one place`);
+    if (known !== undefined && known !== own.hash)
+      this.breach('always', `"${stack.name}" signed two heads for one place`);
     signed.set(placeOf(own), own.hash);
   }
 
@@ -175,7 +176,10 @@ export class Witness {
     const feeds = this.#furthest.get(stack);
     const before = feeds?.get(head.feed);
     if (before && !isAtLeast(head, before)) {
-      this.breach('always', `"${stack.name}" went back in the feed of "${owner}": ${placeOf(before)} to ${placeOf(head)}`);
+      this.breach(
+        'always',
+        `"${stack.name}" went back in the feed of "${owner}": ${placeOf(before)} to ${placeOf(head)}`,
+      );
     }
     feeds?.set(head.feed, head);
   }

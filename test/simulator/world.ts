@@ -270,6 +270,9 @@ export class World implements Disposable {
     this.warnings.set(message, (this.warnings.get(message) ?? 0) + 1);
     if (level !== 'error') return;
     const { error } = fields as { error?: unknown };
-    this.witness.breach('always', `"${stack.name}" logged an error: ${message}: ${error instanceof Error ? error.stack : JSON.stringify(fields)}`);
+    this.witness.breach(
+      'always',
+      `"${stack.name}" logged an error: ${message}: ${error instanceof Error ? error.stack : JSON.stringify(fields)}`,
+    );
   }
 }
