@@ -28,6 +28,7 @@ import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
+import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { callOperation, serveOperations } from './remote.ts';
 import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
@@ -88,6 +89,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
   const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
 
+  const metrics = makeMetrics();
   const registry = parts.use(
     await openRegistry({
       database,
@@ -99,6 +101,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       clock: { ...systemClock, now, monotonic },
       random: randomBytes,
       log: room('registry'),
+      metrics: { count: (name, labels, by) => metrics.count(`registry_${name}`, labels, by) },
     }),
   );
 
@@ -227,6 +230,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,
+      metrics,
+      observe: () => ({ version, startedAt, members: registry.members(), counts: registry.directory.counts() }),
       now,
       log: room('http'),
     }),

@@ -1,7 +1,7 @@
 // What the registry promises to those above it, and what it asks of them.
 
 import type { Directory } from '#registry/directory';
-import type { Presence } from '#registry/liveness';
+import type { LivenessTiming, Presence } from '#registry/liveness';
 import type { ReplicateOptions } from '#registry/replication';
 import type { Clock } from './clock.ts';
 import type { Database } from './database.ts';
@@ -51,6 +51,9 @@ export interface RegistryOptions {
   /** Where what is refused and carried is counted; nowhere by default. */
   readonly metrics?: Metrics;
   readonly replicate?: Partial<ReplicateOptions>;
+  readonly liveness?: Partial<LivenessTiming>;
+  /** A member's clock, as far as it is ahead of this one, and how long asking took; milliseconds. */
+  readonly timeSample?: (stack: StackId, offsetMs: number, roundTripMs: number) => void;
   /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
   readonly retryMs?: number;
 }

@@ -1,6 +1,6 @@
 // The members of the mesh as those above see them: names, roles, presence and addresses, and news of them.
 import type { Directory } from '#registry/directory';
-import type { Liveness, Presence } from '#registry/liveness';
+import type { Presence } from '#registry/liveness';
 import type { Membership, RosterStore } from '#registry/roster';
 import { Broadcast } from './broadcast.ts';
 import type { Member } from './contract.ts';
@@ -15,7 +15,8 @@ export interface MembersParts {
   readonly self: StackId;
   readonly membership: Membership;
   readonly store: RosterStore;
-  readonly liveness: Liveness;
+  /** What is known of a member's presence, whatever the roster says. */
+  readonly seen: (stack: StackId) => Presence;
   readonly directory: () => Directory;
   readonly ownAddresses: () => readonly string[];
 }
@@ -52,9 +53,9 @@ export class Members {
   }
 
   presence(stack: StackId): Presence {
-    const { membership, liveness } = this.#parts;
+    const { membership } = this.#parts;
     const member = membership.roster.memberships.get(stack);
-    const seen = liveness.of(stack);
+    const seen = this.#parts.seen(stack);
     if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
     if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
     if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };

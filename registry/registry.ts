@@ -1,7 +1,7 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import { Directory } from '#registry/directory';
 import { FeedStore, Feeds } from '#registry/feeds';
-import { Liveness } from '#registry/liveness';
+import { Watch } from '#registry/liveness';
 import { Connections, defaultReplicateOptions, Replica, Spread } from '#registry/replication';
 import {
   Admission,
@@ -47,6 +47,7 @@ class OpenRegistry implements Registry {
   readonly #replica: Replica;
   readonly #spread: Spread;
   readonly #connections: Connections;
+  readonly #watch: Watch;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -64,12 +65,14 @@ class OpenRegistry implements Registry {
     const membership = new Membership(rosterStore, identity, clock.now);
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change));
+    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
+      monotonic: () => clock.monotonic(),
+    });
     this.#admission = new Admission(rosterStore, membership, clock.now);
-    const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
-    this.#members = new Members({ self, membership, store: rosterStore, liveness, directory, ownAddresses });
+    const seen = (stack: StackId) => this.#watch.of(stack);
+    this.#members = new Members({ self, membership, store: rosterStore, seen, directory, ownAddresses });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
@@ -104,6 +107,7 @@ class OpenRegistry implements Registry {
       signal,
       entered: () => {
         this.#spread.enter();
+        this.#watch.refresh();
         this.#members.tell();
         this.directory.wake();
       },
@@ -119,6 +123,26 @@ class OpenRegistry implements Registry {
     this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
     network.setGate((peer) => (isMember(peer) ? 'member' : this.#admission.isOpen(peer) ? 'invite' : undefined));
     this.#serveJoins();
+    this.#watch = new Watch({
+      network,
+      identity,
+      clock,
+      log,
+      signal,
+      timing: options.liveness,
+      timeSample: options.timeSample,
+      roster: () => ({
+        mesh: membership.roster.mesh,
+        digest: membership.roster.digest,
+        members: [...membership.roster.memberships.keys()].filter(isMember),
+      }),
+      incarnation: {
+        read: () => Number(rosterStore.setting('incarnation') ?? 0),
+        keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
+      },
+      probe: (stack) => void this.#connections.dial(stack),
+      presence: () => this.#members.tell(),
+    });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
@@ -129,12 +153,12 @@ class OpenRegistry implements Registry {
       clock,
       changed: (feed) => this.#changed(feed),
       stated: (statements) => this.#stated(statements),
+      exchanged: (peer) => void this.#watch.exchange(peer),
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => this.#renewCertificate(),
     });
     this.#connections = new Connections({
       network,
-      liveness,
       log,
       signal,
       clock,
@@ -143,10 +167,17 @@ class OpenRegistry implements Registry {
       isMember,
       members: () => this.#members.others(),
       addressesOf: (stack) => this.#members.addressesOf(stack),
-      connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
-      disconnected: (stack) => this.#replica.disconnected(stack),
-      presence: () => this.#members.tell(),
+      connected: (stack) => {
+        this.#watch.connected(stack);
+        this.#spread.do(this.#replica.connected(stack));
+      },
+      disconnected: (stack) => {
+        this.#watch.disconnected(stack);
+        this.#replica.disconnected(stack);
+      },
+      unreached: (stack, why) => this.#watch.unreached(stack, why),
     });
+    this.#watch.refresh();
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
@@ -191,6 +222,7 @@ class OpenRegistry implements Registry {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.stop();
     this.#stop.abort();
     this.#members.close();
     this.directory.wake();
@@ -234,6 +266,7 @@ class OpenRegistry implements Registry {
       for (const { payload } of statements) if (payload.type === 'certificate') this.#standing.judgeAnew(payload.stack);
     });
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
+    this.#watch.refresh();
     this.#connections.check();
     this.#members.tell();
     this.directory.wake();

@@ -32,6 +32,8 @@ export interface FollowOptions {
   readonly where?: Filter;
   /** Told how far the reader is, also by changes that it isn't given. */
   readonly reached?: (position: number) => void;
+  /** Awaited after every few hundred records, so that one reader of many lets others have their turn. */
+  readonly pause?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -116,6 +118,11 @@ export class Directory {
       .map(({ kind, name, feed, fault }) => ({ kind, name, stack: feed, why: fault ?? '' }));
   }
 
+  /** How many records there are by kind, how many of them are hidden, and in how many feeds; without reading them. */
+  counts(): ReturnType<FeedStore['counts']> {
+    return this.#store.counts();
+  }
+
   /** The position after the last change. */
   position(): number {
     return this.#store.lastPosition();
@@ -133,12 +140,32 @@ export class Directory {
   }
 
   /**
+   * All records as they are now, those changed first coming first: who stops somewhere goes on by following from the
+   * position of the last one. Read one by one; one that changes meanwhile is left out, as it comes to those who follow.
+   */
+  async *backfill({
+    kind,
+    where,
+    pause,
+  }: Pick<FollowOptions, 'kind' | 'where' | 'pause'> = {}): AsyncGenerator<DirectoryChange, void> {
+    const factsOf = this.#describer();
+    for (const [index, row] of this.#store.places(kind).entries()) {
+      if (index % changesAtOnce === changesAtOnce - 1) await pause?.();
+      const [record] = this.#store.select({ hidden: false, kind: row.kind, name: row.name, feed: row.feed });
+      const claim = record?.position === row.position ? this.#claim(record) : undefined;
+      const entry = claim && this.#entry(claim);
+      if (!entry || (where && !where.matches(factsOf(entry, where)))) continue;
+      yield { position: row.position, kind: row.kind, name: row.name, stack: row.feed, entry };
+    }
+  }
+
+  /**
    * Changes after a position, for ever: first what is stored, then as it happens, each once and in order. With a filter,
    * a record that doesn't match comes without its entry, as a deletion does, where the reader may hold it.
    * Throws `position-gone` where the position is too old, `too-slow` where the reader can't keep up; ends with the signal.
    */
   async *follow(options: FollowOptions): AsyncGenerator<DirectoryChange, void> {
-    const { kind, where, reached, signal } = options;
+    const { kind, where, reached, pause, signal } = options;
     const factsOf = this.#describer();
     let position = options.from ?? this.position();
     let caughtUp = false;
@@ -162,6 +189,7 @@ export class Directory {
       reached?.(position);
       if (rows.length > 0) {
         factsOf.forget();
+        if (rows.length === changesAtOnce) await pause?.();
         continue;
       }
       caughtUp = true;

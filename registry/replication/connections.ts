@@ -1,12 +1,10 @@
 // Keeps this stack connected to the members whose addresses it knows: dials, and dials again with growing pauses.
-import type { Liveness } from '#registry/liveness';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
 
 export interface ConnectionParts {
   readonly network: Network;
-  readonly liveness: Liveness;
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -20,8 +18,8 @@ export interface ConnectionParts {
   readonly addressesOf: (stack: StackId) => readonly string[];
   readonly connected: (stack: StackId) => void;
   readonly disconnected: (stack: StackId) => void;
-  /** What is known of a stack's presence changed. */
-  readonly presence: (stack: StackId) => void;
+  /** Dialling it failed. */
+  readonly unreached: (stack: StackId, why: string) => void;
 }
 
 /** The longest pause between two attempts: a stack that comes back is met within a minute. */
@@ -61,7 +59,7 @@ export class Connections {
 
   /** Dials at once, whatever pause was planned; resolves when that is done, well or not. */
   async dial(stack: StackId): Promise<void> {
-    const { network, liveness, signal, clock, log } = this.#parts;
+    const { network, signal, clock, log } = this.#parts;
     this.#timers.get(stack)?.();
     this.#timers.delete(stack);
     if (signal.aborted || this.#dialling.has(stack) || !this.#parts.isMember(stack)) return;
@@ -75,10 +73,8 @@ export class Connections {
       if (signal.aborted || network.connected().includes(stack)) return;
       this.#attempts.set(stack, (this.#attempts.get(stack) ?? 0) + 1);
       const why = error instanceof Error ? error.message : String(error);
-      if (liveness.lost(stack, why, clock.now())) {
-        log.info({ stack, why }, 'unreachable');
-        this.#parts.presence(stack);
-      }
+      log.debug({ stack, why }, 'not reached');
+      this.#parts.unreached(stack, why);
     } finally {
       this.#dialling.delete(stack);
       if (!signal.aborted && !network.connected().includes(stack)) this.#later(stack, this.#pause(stack));
@@ -100,7 +96,6 @@ export class Connections {
     this.#timers.get(stack)?.();
     this.#timers.delete(stack);
     this.#since.set(stack, this.#parts.clock.monotonic());
-    if (this.#parts.liveness.connected(stack, this.#parts.clock.now())) this.#parts.presence(stack);
     this.#parts.connected(stack);
   }
 

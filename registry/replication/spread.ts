@@ -48,8 +48,8 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
-  /** Heads and roster were compared with that member. */
-  readonly exchanged?: (peer: StackId) => void;
+  /** A member is compared with now: whatever else is. */
+  readonly exchanged: (peer: StackId) => void;
   /** Time went on: whatever else has its day. */
   readonly due: () => void;
 }
@@ -120,7 +120,7 @@ export class Spread {
         const offer = replica.newsFor(answer.heads).slice(0, 4_000);
         if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
       }
-      this.#parts.exchanged?.(peer);
+      this.#parts.exchanged(peer);
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
     } finally {
