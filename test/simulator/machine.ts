@@ -14,6 +14,11 @@ export interface MachineParts {
 /** Where wall clocks begin: 2026-01-01. */
 export const epochMs = Date.UTC(2026, 0, 1);
 
+/** A dead stack is to be known within five seconds: one that is silent for longer than this looks like it. */
+const tellableMs = 4_000;
+/** It is heard again soon after; one that did it again and again is believed later. */
+const forgivenMs = 60_000;
+
 export class Machine {
   readonly index: number;
   readonly place: Place;
@@ -27,6 +32,7 @@ export class Machine {
   readonly #parts: MachineParts;
   #busyUntil = 0;
   #stalledUntil = 0;
+  #unheardUntil = 0;
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
@@ -55,6 +61,12 @@ export class Machine {
   /** The event loop does nothing for so long; timers and messages wait. */
   stall(ms: number): void {
     this.#stalledUntil = this.#parts.scheduler.now + ms;
+    if (ms > tellableMs) this.#unheardUntil = this.#stalledUntil + forgivenMs;
+  }
+
+  /** Whether it stands still, or did lately, for so long that nobody could tell it from one that is gone. */
+  get wasUnheard(): boolean {
+    return this.#unheardUntil > this.#parts.scheduler.now;
   }
 
   /** Runs `act` on this machine once its processor has spent that much on it; never where this life ends before. */

@@ -199,7 +199,7 @@ const restart: Scenario = {
 };
 
 const stall: Scenario = {
-  about: 'event loops stand still for 2 to 10 s; nobody is called down for it',
+  about: 'event loops stand still for 2 to 10 s; up to 4 s nobody is called down for it, and never another one',
   defaults: { minutes: 3, changes: 40, loss: 0 },
   settled: true,
   async run(world, { minutes, changes }) {

@@ -31,9 +31,9 @@ export const noteKind = defineKind({
 /** Stacks were admitted this long before the simulation begins. */
 const admittedMs = 10 * 24 * 60 * 60 * 1_000;
 
-export interface SettledMesh {
+/** The file that the copies are made from goes when it is disposed of. */
+export interface SettledMesh extends Disposable {
   readonly identities: readonly Identity[];
-  readonly names: readonly string[];
   /** A database of its own with all of it, as one stack of the mesh has it. */
   open(): Database;
 }
@@ -72,8 +72,11 @@ export function settleMesh(count: number, records: number, random: Random): Sett
   const file = path.join(tmpdir(), `hermesh-simulator-${process.pid}-${Math.floor(performance.now() * 1_000)}.db`);
   template.prepare('VACUUM INTO ?').run(file);
   template[Symbol.dispose]();
-  process.once('exit', () => rmSync(file, { force: true }));
-  return { identities, names: identities.map((_, index) => nameOf(index)), open: () => copyOf(file) };
+  return {
+    identities,
+    open: () => copyOf(file),
+    [Symbol.dispose]: () => rmSync(file, { force: true }),
+  };
 }
 
 /** The first deltas of a stack's feed, as it wrote them itself. */

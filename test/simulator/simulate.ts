@@ -91,25 +91,36 @@ export async function simulate(options: SimulateOptions): Promise<Report> {
   };
 }
 
-/** For the bench: milliseconds from each write until the last of the other stacks has it, in a mesh at rest. */
+/**
+ * For the bench: milliseconds from each write until the last of the other stacks has it, in a mesh at rest; one change at
+ * a time, after quiet moments of different lengths, as `bench/rows/convergence.ts` does with real processes.
+ */
 export async function simulateConvergence(options: {
   readonly stacks: number;
   readonly changes: number;
   readonly seed: string;
   readonly model: keyof typeof models;
-  /** The mean time between two changes; 500 ms by default. */
-  readonly everyMs?: number;
 }): Promise<number[]> {
-  const { stacks, changes, everyMs = 500 } = options;
-  const minutes = (changes * everyMs) / 60_000;
-  const settings = { minutes, changes, loss: 0 };
-  const scenario = scenarios['change'] as Scenario;
-  using world = openWorld({ ...options, scenario: 'change' }, scenario);
-  await scenario.run(world, settings);
+  const { stacks, changes } = options;
+  using world = openWorld({ ...options, scenario: 'change' }, scenarios['change'] as Scenario);
+  await world.boot(bootedMs);
+  for (let index = 0; index < changes; index += 1) {
+    await world.run((index * 37) % longestQuietMs);
+    const owner = world.stacks[(index * 7) % stacks];
+    if (owner) world.write(owner, `bench-${index}`, `change ${index}`);
+    while (world.witness.done.length <= index && world.scheduler.now < patienceMs * (index + 2)) await world.run(5);
+  }
   const [violation] = world.witness.violations;
-  if (violation) throw new Error(`The simulation of ${stacks} stacks broke: ${violation.what}`);
+  if (violation || world.witness.done.length < changes) {
+    throw new Error(`The simulation of ${stacks} stacks broke: ${violation?.what ?? 'a change did not arrive'}`);
+  }
   return world.witness.done.map(({ writtenAt, lastAt }) => lastAt - writtenAt);
 }
+
+/** All connections stand, and what the start brought is over. */
+const bootedMs = 40_000;
+const longestQuietMs = 400;
+const patienceMs = 60_000;
 
 function openWorld(options: SimulateOptions, scenario: Scenario): World {
   const { stacks, seed, model = 'wan', records = 1, replicate = {}, trace, progress } = options;

@@ -53,6 +53,7 @@ export class World implements Disposable {
   /** Glances at a member that runs, by the state it was shown in. */
   readonly shown = new Map<string, number>();
   readonly warnings = new Map<string, number>();
+  readonly byId = new Map<string, SimulatedStack>();
   readonly #hash = createHash('sha256');
   #phase = 'calm';
 
@@ -67,7 +68,7 @@ export class World implements Disposable {
       trace: (traffic, from, to, size) => this.trace(`${traffic} ${from} ${to} ${size}`),
     });
     this.witness = new Witness(this.scheduler, this.stacks);
-    const mesh = settled ? settleMesh(stacks, records, this.random.fork('mesh')) : undefined;
+    using mesh = settled ? settleMesh(stacks, records, this.random.fork('mesh')) : undefined;
     const identities: readonly Identity[] = mesh?.identities ?? identitiesOf(stacks, this.random.fork('identities'));
     const processors = new Processors(model);
     const addresses = new Addresses();
@@ -88,6 +89,7 @@ export class World implements Disposable {
         said: (one, level, fields, message) => this.#said(one, level, fields, message),
       });
       this.stacks.push(stack);
+      this.byId.set(stack.id, stack);
       this.witness.admit(stack);
     });
   }
@@ -253,8 +255,10 @@ export class World implements Disposable {
     for (const { stack: id, name, liveness } of stack?.registry.members() ?? []) {
       if (!states.get(id)) continue;
       const { state, why } = liveness as { state: string; why: string };
-      this.shown.set(state, (this.shown.get(state) ?? 0) + 1);
-      if (state === 'down' && !this.mayShowDown) {
+      const isExcused = this.byId.get(id)?.machine.wasUnheard === true;
+      const shown = isExcused && state !== 'up' ? `${state}, stood still` : state;
+      this.shown.set(shown, (this.shown.get(shown) ?? 0) + 1);
+      if (state === 'down' && !this.mayShowDown && !isExcused) {
         this.witness.breach('always', `"${stack?.name}" shows "${name}" as down while it runs: ${why}`);
       }
     }
