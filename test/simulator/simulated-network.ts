@@ -113,8 +113,9 @@ export class SimulatedNetwork implements Network, Endpoint {
   }
 
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
+    const connection = this.#connectionTo(stack);
     const call = new Call<Uint8Array>(options.signal);
-    const connection = this.#use(stack, call);
+    this.#bind(call, connection);
     const other = connection.other(this) as SimulatedNetwork;
     const reply = (outcome: Outcome): void => {
       const size = overheadBytes.answer + (outcome instanceof RegistryError ? 0 : outcome.byteLength);
@@ -157,8 +158,9 @@ export class SimulatedNetwork implements Network, Endpoint {
     listener: Parameters<ChannelEnd['listen']>[0],
     { signal, maxMessageBytes = 64 * 1024 }: { signal: AbortSignal; maxMessageBytes?: number },
   ): Promise<ChannelEnd> {
+    const connection = this.#connectionTo(stack);
     const call = new Call<ChannelEnd>(signal);
-    const connection = this.#use(stack, call);
+    this.#bind(call, connection);
     const other = connection.other(this) as SimulatedNetwork;
     this.#carry(connection, this, overheadBytes.request, 'channel', () => {
       const served = other.#channels.get(protocol);
@@ -312,15 +314,19 @@ export class SimulatedNetwork implements Network, Endpoint {
     if (isNews) this.#events.send({ type: 'connected', stack: other.stack });
   }
 
-  /** The connection that a call goes over; the call fails with it. */
-  #use<Value>(stack: StackId, call: Call<Value>): Connection {
+  #connectionTo(stack: StackId): Connection {
     const connection = this.#peers.get(stack);
     if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    return connection;
+  }
+
+  /** The call fails with the connection that it goes over. */
+  #bind<Value>(call: Call<Value>, connection: Connection): void {
     const pending = connection.pending[connection.sideOf(this)];
+    const { stack } = connection.other(this);
     const broken = (): void => call.fail(new RegistryError('unreachable', `The connection to "${stack}" broke`));
     pending.add(broken);
     call.atEnd(() => pending.delete(broken));
-    return connection;
   }
 
   #carry(
