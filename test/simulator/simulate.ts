@@ -1,6 +1,6 @@
 // The entry points: one run of a scenario with its report, and the convergence of changes for a bench.
 import type { ReplicateOptions } from '#registry/replication';
-import { models } from './model.ts';
+import { type Model, models } from './model.ts';
 import { type Outcome, type Scenario, type Settings, scenarios } from './scenarios.ts';
 import type { Change, Violation } from './witness.ts';
 import { World } from './world.ts';
@@ -9,7 +9,7 @@ export interface SimulateOptions extends Partial<Settings> {
   readonly stacks: number;
   readonly scenario: string;
   readonly seed: string;
-  readonly model?: keyof typeof models;
+  readonly model?: keyof typeof models | Model;
   /** Notes that each stack has from before; 1 by default. */
   readonly records?: number;
   readonly replicate?: Partial<ReplicateOptions>;
@@ -99,7 +99,8 @@ export async function simulateConvergence(options: {
   readonly stacks: number;
   readonly changes: number;
   readonly seed: string;
-  readonly model: keyof typeof models;
+  /** By name, or one that was calibrated on the machine at hand. */
+  readonly model: keyof typeof models | Model;
 }): Promise<number[]> {
   const { stacks, changes } = options;
   using world = openWorld({ ...options, scenario: 'change' }, scenarios['change'] as Scenario);
@@ -127,7 +128,7 @@ function openWorld(options: SimulateOptions, scenario: Scenario): World {
   return new World({
     stacks,
     seed,
-    model: models[model],
+    model: typeof model === 'string' ? models[model] : model,
     records,
     settled: scenario.settled,
     replicate,
@@ -163,5 +164,6 @@ function withoutUndefined(settings: Partial<Settings>): Partial<Settings> {
 function replayOf(options: SimulateOptions, { minutes, changes, loss }: Settings): string {
   const { stacks, scenario, seed, model = 'wan', records = 1 } = options;
   const numbers = `--minutes ${minutes} --changes ${changes} --loss ${loss} --records ${records}`;
-  return `npm run simulate -- --stacks ${stacks} --scenario ${scenario} --seed ${seed} --model ${model} ${numbers}`;
+  const name = typeof model === 'string' ? model : model.name;
+  return `npm run simulate -- --stacks ${stacks} --scenario ${scenario} --seed ${seed} --model ${name} ${numbers}`;
 }
