@@ -5,6 +5,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
 import { convergenceRows } from './rows/convergence.ts';
+import { httpRows } from './rows/http.ts';
+import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
 import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
@@ -14,6 +16,8 @@ const rows: readonly Row[] = [
   startRow,
   statusRow,
   replicationRow,
+  lookupRow,
+  ...httpRows,
   newcomerRow,
   ...convergenceRows,
   ...memoryRows,

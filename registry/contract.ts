@@ -65,11 +65,21 @@ export interface Registry extends AsyncDisposable {
   members(): Member[];
   /** Owners that signed two histories of their feed; nothing more is taken from them. */
   quarantined(): StackId[];
+  /**
+   * Whether as many members as can be sure, at most three, said since the start how far this stack's own feed went; until
+   * then its records are served here and others may hold more of them.
+   */
+  confirmed(): boolean;
+  /** Whether feeds of other stacks may still be missing: no round of anti-entropy with a member was completed yet. */
+  syncing(): boolean;
+  /** Connects to a member that isn't connected. Throws `unknown-stack`, `unreachable`, `refused` or `timed-out`. */
+  reach(stack: StackId, options: { signal: AbortSignal }): Promise<void>;
   /** The members, each time that they or their presence changed. */
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]>;
   /**
    * Writes records of this stack: within `database.transaction` all writes become one delta with the outermost commit,
-   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
+   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`, and `quarantined` where another
+   * stack writes under this identity; then nothing is kept.
    */
   write(changes: readonly Write[]): void;
   /** One line for who is to join, and when it runs out. Throws `not-admin`. */

@@ -115,6 +115,8 @@ class OpenDatabase implements Database {
   readonly #sqlite: Sqlite.Database;
   readonly #frames: Frame[] = [];
   readonly #later: (act: () => void) => void;
+  /** What begins and ends transactions, a few for each depth, each read by SQLite once. */
+  readonly #bounds = new Map<string, Sqlite.Statement>();
   #grouped: Grouped[] = [];
 
   constructor(sqlite: Sqlite.Database, later: (act: () => void) => void) {
@@ -133,7 +135,7 @@ class OpenDatabase implements Database {
   transaction<Result>(fn: () => Result): Result {
     const depth = this.#frames.length;
     const frame: Frame = { before: new Set(), after: [], undo: [] };
-    this.#sqlite.exec(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
+    this.#do(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
     this.#frames.push(frame);
     let result: Result;
     try {
@@ -144,11 +146,11 @@ class OpenDatabase implements Database {
         for (const hook of frame.before) outer.before.add(hook);
         outer.after.push(...frame.after);
         outer.undo.push(...frame.undo);
-        this.#sqlite.exec(`RELEASE level_${depth}`);
+        this.#do(`RELEASE level_${depth}`);
       } else {
         // A hook may ask for another one: the set is walked until it has no more.
         for (const hook of frame.before) hook();
-        this.#sqlite.exec('COMMIT');
+        this.#do('COMMIT');
       }
     } catch (error) {
       // SQLite ends the transaction by itself on some faults, such as a full disk.
@@ -193,6 +195,15 @@ class OpenDatabase implements Database {
     this.#grouped.push({ run, reject });
     if (this.#grouped.length === 1) this.#later(() => this.#runGroup());
     return promise;
+  }
+
+  #do(sql: string): void {
+    let statement = this.#bounds.get(sql);
+    if (!statement) {
+      statement = this.#sqlite.prepare(sql);
+      this.#bounds.set(sql, statement);
+    }
+    statement.run();
   }
 
   #runGroup(): void {

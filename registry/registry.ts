@@ -1,8 +1,19 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import { Directory } from '#registry/directory';
-import { FeedStore, Feeds } from '#registry/feeds';
-import { Watch } from '#registry/liveness';
-import { Connections, defaultReplicateOptions, Replica, Spread } from '#registry/replication';
+
+import { type Change, FeedStore, Feeds } from '#registry/feeds';
+import { observersOf, subjectsOf, Watch } from '#registry/liveness';
+import {
+  Barrier,
+  Conduct,
+  Connections,
+  defaultReplicateOptions,
+  HeldStore,
+  makeKept,
+  Replica,
+  Spread,
+} from '#registry/replication';
+
 import {
   Admission,
   joinProtocol,
@@ -15,11 +26,14 @@ import {
 } from '#registry/roster';
 import { Belonging } from './belonging.ts';
 import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
+import { HeldWrites } from './held-writes.ts';
 import { Kinds, type MemberRole } from './kind.ts';
 import { Members } from './members.ts';
+import { noMetrics } from './metrics.ts';
 import type { StackId } from './network.ts';
 import { OwnFeed } from './own-feed.ts';
 import { Standing } from './standing.ts';
+import { Start } from './start.ts';
 
 const defaultRetryMs = 1_000;
 /** Hidden records of a feed that a warning names. */
@@ -47,6 +61,7 @@ class OpenRegistry implements Registry {
   readonly #replica: Replica;
   readonly #spread: Spread;
   readonly #connections: Connections;
+  readonly #start: Start;
   readonly #watch: Watch;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
@@ -65,9 +80,11 @@ class OpenRegistry implements Registry {
     const membership = new Membership(rosterStore, identity, clock.now);
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
-      monotonic: () => clock.monotonic(),
-    });
+    const faultOf = (feed: string, change: Change): string | undefined => this.#standing.faultOf(feed, change);
+    const held = new HeldWrites({ self, store: feedStore, held: new HeldStore(database), faultOf });
+    // The rows of an earlier run that was killed stand ahead of the head that tries are built for.
+    database.transaction(() => held.stepBack());
+    this.#feeds = new Feeds(feedStore, identity, faultOf, { monotonic: () => clock.monotonic() });
     this.#admission = new Admission(rosterStore, membership, clock.now);
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
@@ -82,9 +99,12 @@ class OpenRegistry implements Registry {
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
       ...own,
+      held,
       clock,
       random,
       log,
+      pardoned: () => 0,
+      changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
         this.#spread.do(this.#replica.committed(delta, clock.monotonic()));
@@ -107,6 +127,7 @@ class OpenRegistry implements Registry {
       signal,
       entered: () => {
         this.#spread.enter();
+        this.#start.entered();
         this.#watch.refresh();
         this.#members.tell();
         this.directory.wake();
@@ -118,10 +139,29 @@ class OpenRegistry implements Registry {
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
-    const around = { self, mesh: () => membership.roster.mesh, isMember, chance };
+    const around = {
+      self,
+      mesh: () => membership.roster.mesh,
+      isMember,
+      chance,
+      members: () => [self, ...this.#members.others()],
+      candidates: () =>
+        this.#members
+          .others()
+          .filter((stack) => this.#members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
+      rosterDigest: () => membership.roster.digest,
+    };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
     this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
-    network.setGate((peer) => (isMember(peer) ? 'member' : this.#admission.isOpen(peer) ? 'invite' : undefined));
+    const metrics = options.metrics ?? noMetrics;
+    const conduct = new Conduct(replicate);
+    network.setGate((peer) => {
+      const isCut = conduct.isCut(peer, clock.monotonic());
+      if (!isCut && isMember(peer)) return 'member';
+      if (!isCut && this.#admission.isOpen(peer)) return 'invite';
+      metrics.count('refused_total', { what: isCut ? 'cut' : 'gate' });
+      return undefined;
+    });
     this.#serveJoins();
     this.#watch = new Watch({
       network,
@@ -152,11 +192,19 @@ class OpenRegistry implements Registry {
       signal,
       clock,
       changed: (feed) => this.#changed(feed),
+      metrics,
+      conduct,
+      reach: (peer, limits) => this.#connections.reach(peer, limits),
+      exchanged: (peer) => {
+        void this.#watch.exchange(peer);
+        this.#start.exchanged(peer);
+      },
+      moved: () => this.#start.look(),
       stated: (statements) => this.#stated(statements),
-      exchanged: (peer) => void this.#watch.exchange(peer),
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => this.#renewCertificate(),
     });
+    const keptFor = makeKept(self, () => this.#members.others(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
       log,
@@ -165,19 +213,39 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      members: () => this.#members.others(),
+      kept: () => keptFor(`${membership.roster.digest} ${this.#members.others().length}`),
       addressesOf: (stack) => this.#members.addressesOf(stack),
       connected: (stack) => {
         this.#watch.connected(stack);
         this.#spread.do(this.#replica.connected(stack));
       },
-      disconnected: (stack) => {
-        this.#watch.disconnected(stack);
-        this.#replica.disconnected(stack);
-      },
+      disconnected: (stack) => this.#watch.disconnected(stack),
       unreached: (stack, why) => this.#watch.unreached(stack, why),
     });
+    this.#start = new Start({
+      self,
+      clock,
+      log,
+      signal,
+      held,
+      ownFeed: this.#ownFeed,
+      replica: this.#replica,
+      barrier: () =>
+        new Barrier({ others: this.#members.others().length, limitMs: replicate.barrierMs }, clock.monotonic()),
+    });
     this.#watch.refresh();
+  }
+
+  confirmed(): boolean {
+    return this.#start.isConfirmed;
+  }
+
+  syncing(): boolean {
+    return this.#start.isSyncing;
+  }
+
+  reach(stack: StackId, options: { signal: AbortSignal }): Promise<void> {
+    return this.#connections.reach(stack, options);
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
@@ -218,6 +286,7 @@ class OpenRegistry implements Registry {
   }
 
   leave(): Promise<void> {
+    this.#start.release();
     return this.#belonging.leave();
   }
 
@@ -266,6 +335,7 @@ class OpenRegistry implements Registry {
       for (const { payload } of statements) if (payload.type === 'certificate') this.#standing.judgeAnew(payload.stack);
     });
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
+    this.#ownFeed.pardon();
     this.#watch.refresh();
     this.#connections.check();
     this.#members.tell();

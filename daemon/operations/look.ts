@@ -33,7 +33,7 @@ export const status = declare({
     stack: z.string(),
     version: z.string(),
     startedAt: z.string(),
-    mesh: z.object({ id: z.string(), stacks: z.int(), up: z.int() }),
+    mesh: z.object({ id: z.string(), stacks: z.int(), up: z.int(), confirmed: z.boolean(), syncing: z.boolean() }),
     site: z.object({ name: z.string(), type: z.string() }),
     engine: z.object({
       state: z.string(),
@@ -56,6 +56,12 @@ export const status = declare({
       `${s.name}  ${s.stack}`,
       `version   ${s.version}, up since ${s.startedAt}, ${Math.round(s.residentBytes / 1e6)} MB resident`,
       `mesh      ${s.mesh.id}: ${s.mesh.up} of ${s.mesh.stacks} ${s.mesh.stacks === 1 ? 'stack' : 'stacks'} up`,
+      ...(s.mesh.confirmed
+        ? []
+        : [
+            'unconfirmed: too few stacks said yet how far the records of this one went; they are served as they are here',
+          ]),
+      ...(s.mesh.syncing ? ['syncing   records of other stacks may be missing still'] : []),
       `site      ${s.site.name} (${s.site.type})`,
       `engine    ${sayEngine(s.engine)}`,
       `CIs       ${s.cis.here} here, ${s.cis.mesh} in the mesh${s.cis.unwell.length > 0 ? `; not well: ${s.cis.unwell.join(', ')}` : ''}`,
@@ -81,6 +87,8 @@ export const status = declare({
         id: registry.mesh().id,
         stacks: members.length,
         up: members.filter(({ liveness: { state } }) => state === 'up').length,
+        confirmed: registry.confirmed(),
+        syncing: registry.syncing(),
       },
       site: config.site,
       engine:

@@ -59,10 +59,21 @@ const trieAnswer = z.union([
 
 export type Page = z.infer<typeof pageAnswer>;
 
-/** Serves both protocols for the feeds of members. */
-export function serveFeeds(network: Network, feeds: Feeds, isMember: (feed: StackId) => boolean): void {
-  network.serve(feedProtocol, memberBounds, async (request) => toBytes(answerFeed(feeds, isMember, request)));
-  network.serve(trieProtocol, memberBounds, async (request) => toBytes(answerTrie(feeds, isMember, request)));
+/** Serves both protocols for the feeds that `mayServe` says; `admit` throws where a member asks too much. */
+export function serveFeeds(
+  network: Network,
+  feeds: Feeds,
+  mayServe: (feed: StackId) => boolean,
+  admit: (from: StackId) => void = () => undefined,
+): void {
+  network.serve(feedProtocol, memberBounds, async (request, { from }) => {
+    admit(from);
+    return toBytes(answerFeed(feeds, mayServe, request));
+  });
+  network.serve(trieProtocol, memberBounds, async (request, { from }) => {
+    admit(from);
+    return toBytes(answerTrie(feeds, mayServe, request));
+  });
 }
 
 function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {

@@ -9,6 +9,7 @@ import {
   type Log,
   type MayStand,
   MemoryHub,
+  type Metrics,
   makeIdentity,
   type Network,
   openDatabase,
@@ -54,6 +55,9 @@ export interface ConstellationOptions {
   readonly mayStand?: MayStand;
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
+  readonly barrierMs?: number;
+  readonly metrics?: Metrics;
+  readonly log?: Log;
   readonly now?: () => number;
 }
 
@@ -82,8 +86,13 @@ export class Constellation implements AsyncDisposable {
       mayStand: all.mayStand ?? (() => undefined),
       clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
-      log: silentLog,
-      replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
+      log: all.log ?? silentLog,
+      ...(all.metrics && { metrics: all.metrics }),
+      replicate: {
+        batchMs: all.batchMs ?? 10,
+        antiEntropyMs: all.antiEntropyMs ?? 100,
+        barrierMs: all.barrierMs ?? 300,
+      },
       retryMs: 50,
     });
     // As a daemon does, so that the others know where to dial it.
