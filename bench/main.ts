@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
 import { httpRows } from './rows/http.ts';
 import { lookupRow } from './rows/lookup.ts';
@@ -19,6 +20,7 @@ const rows: readonly Row[] = [
   lookupRow,
   ...httpRows,
   newcomerRow,
+  changeCostRow,
   ...convergenceRows,
   ...memoryRows,
   demoRow,

@@ -85,6 +85,7 @@ const outcomes: Record<Code, Outcome> = {
   quarantined: conflict,
   'feed-full': conflict,
   'database-newer': failed,
+  'database-broken': failed,
   'identity-broken': failed,
   'invite-invalid': wrong,
   'invite-expired': refused,

@@ -8,6 +8,7 @@ export type RegistryErrorCode =
   | 'feed-full'
   | 'quarantined'
   | 'database-newer'
+  | 'database-broken'
   | 'identity-broken'
   | 'invite-invalid'
   | 'invite-expired'

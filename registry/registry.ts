@@ -291,7 +291,7 @@ class OpenRegistry implements Registry {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watch.stop();
+    await this.#watch.stop();
     this.#stop.abort();
     this.#members.close();
     this.directory.wake();

@@ -66,7 +66,7 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
-  /** Heads and roster were compared with that member. */
+  /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
   /** A pull ended or time went on. */
   readonly moved: () => void;

@@ -15,6 +15,7 @@ import {
   openDatabase,
   openRegistry,
   type Registry,
+  type RegistryOptions,
   registryMigrations,
   systemClock,
 } from '#registry';
@@ -59,6 +60,8 @@ export interface ConstellationOptions {
   readonly metrics?: Metrics;
   readonly log?: Log;
   readonly now?: () => number;
+  readonly liveness?: RegistryOptions['liveness'];
+  readonly timeSample?: RegistryOptions['timeSample'];
 }
 
 /** Registries that share one hub; short intervals, so that a test waits for milliseconds. */
@@ -93,6 +96,8 @@ export class Constellation implements AsyncDisposable {
         antiEntropyMs: all.antiEntropyMs ?? 100,
         barrierMs: all.barrierMs ?? 300,
       },
+      ...(all.liveness && { liveness: all.liveness }),
+      ...(all.timeSample && { timeSample: all.timeSample }),
       retryMs: 50,
     });
     // As a daemon does, so that the others know where to dial it.
