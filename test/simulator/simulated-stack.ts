@@ -125,6 +125,7 @@ export class SimulatedStack {
       get inTransaction() {
         return database.inTransaction;
       },
+      file: database.file,
       prepare: (sql) => database.prepare(sql),
       beforeCommit: (hook) => database.beforeCommit(hook),
       afterCommit: (hook) => database.afterCommit(hook),
