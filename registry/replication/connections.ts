@@ -116,7 +116,8 @@ export class Connections {
       const addresses = this.#parts.addressesOf(stack);
       await within(clock, dialTimeoutMs, { signal }, (limit) => network.connect(stack, addresses, { signal: limit }));
     } catch (error) {
-      if (signal.aborted) return;
+      // While this stack dialled, the other one may have come by itself.
+      if (signal.aborted || network.connected().includes(stack)) return;
       this.#attempts.set(stack, (this.#attempts.get(stack) ?? 0) + 1);
       const why = error instanceof Error ? error.message : String(error);
       log.debug({ stack, why }, 'not reached');

@@ -53,6 +53,22 @@ test('a signature is verified by the key in the id, and by no other', () => {
   assert.equal(isStackId('QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG'), false);
 });
 
+test('that a signature was found true once says nothing of another id, message or signature', () => {
+  const one = identityOf('one');
+  const message = Buffer.from('again');
+  const signature = one.sign(message);
+  for (const time of [1, 2]) assert.equal(verifyBy(one.stack, message, signature), true, `time ${time}`);
+  const flipped = Uint8Array.from(signature, (byte, at) => (at === 0 ? byte ^ 1 : byte));
+  assert.equal(verifyBy(one.stack, message, flipped), false);
+  assert.equal(verifyBy(one.stack, Buffer.from('again '), signature), false);
+  for (const other of [`${one.stack} `, one.stack.slice(1), identityOf('two').stack]) {
+    assert.equal(verifyBy(other, message, signature), false, other);
+  }
+  const more = Array.from({ length: 5_000 }, (_, at) => Buffer.from(`message ${at}`));
+  for (const each of more) assert.equal(verifyBy(one.stack, each, one.sign(each)), true);
+  assert.equal(verifyBy(one.stack, message, signature), true, 'forgotten, and verified anew');
+});
+
 test('what is sealed to a stack opens with its box key', () => {
   const { box } = identityOf('one');
   const sender = nacl.box.keyPair();
