@@ -1,7 +1,7 @@
 // Runs a script of this checkout under its pinned Node, and installs the packages first where they are missing.
 // It is plain JavaScript without imports of packages, since it has to start on any Node from 20.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,9 @@ run(process.argv.slice(2));
 function installWhereMissing() {
   const installed = statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (existsSync(pinned) && installed >= statSync(path.join(root, 'package-lock.json')).mtimeMs) return;
+  // "npm ci" empties what the link leads to, which other checkouts use.
+  if (lstatSync(path.join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() && existsSync(pinned))
+    return;
   process.stderr.write('Installing the packages of package-lock.json (npm ci) ...\n');
   const npm = process.env.npm_execpath;
   const [command, args] = npm ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']];

@@ -19,7 +19,7 @@ import { emptyRoot, put, remove, rootOf } from '../../registry/feeds/trie.ts';
 import { serveFeeds } from '../../registry/replication/feed-exchange.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
 import { makeJoinRequest } from '../../registry/roster/admission.ts';
-import { makeStatement, type Root, rootHash } from '../../registry/roster/statement.ts';
+import { makeStatement, type Payload, type Root, rootHash } from '../../registry/roster/statement.ts';
 import { inviteKey, readToken } from '../../registry/roster/token.ts';
 import { toBytes, toHex } from '../../registry/wire.ts';
 import { identityOf, noteKind, silentLog } from '../support/constellation.ts';
