@@ -201,6 +201,6 @@ test('a member that sends a roster of two thousand leaves does not stop the othe
     signal: AbortSignal.timeout(10_000),
     maxResponseBytes: 1e6,
   });
-  await asked.catch((error: RegistryError) => assert.equal(error.code, 'unreachable'));
+  await asked.catch((error: RegistryError) => assert.ok(error.mayRetry, error.message));
   assert.equal(rows.all().length, before + 1);
 });
