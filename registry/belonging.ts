@@ -17,6 +17,8 @@ const nonceBytes = 16;
 export interface BelongingParts {
   readonly identity: Identity;
   readonly name: string;
+  /** The zone to found or to ask for. */
+  readonly zone: string;
   readonly network: Network;
   readonly store: RosterStore;
   readonly feeds: Feeds;
@@ -47,24 +49,24 @@ export class Belonging {
 
   /** Founds a mesh at first, renews the own certificate, and judges anew what was stored under other rules. */
   begin(): void {
-    const { identity, store, membership, standing, name, random } = this.#parts;
+    const { identity, store, membership, standing, name, zone, random } = this.#parts;
     store.database.transaction(() => {
       // One that left and was ended before it had a mesh again goes on here.
       const hasLeft = membership.roster.memberships.get(identity.stack)?.state === 'left';
       if (store.setting('mesh') === undefined || hasLeft)
-        this.#change(() => membership.found(name, random(nonceBytes)));
+        this.#change(() => membership.found(name, random(nonceBytes), zone));
       membership.renewOwn();
       standing.judgeByKinds();
     });
   }
 
   async join(line: string, { signal }: { signal: AbortSignal }): Promise<void> {
-    const { identity, network, name, membership, clock, random, log } = this.#parts;
+    const { identity, network, name, zone, membership, clock, random, log } = this.#parts;
     const token = readToken(line);
     if (token.mesh === membership.roster.mesh && membership.valid(identity.stack)) return;
     this.#requireAlone();
     const nonce = random(nonceBytes);
-    const facts = { identity, network, name, addresses: this.#parts.ownAddresses(), nonce, clock };
+    const facts = { identity, network, name, zone, addresses: this.#parts.ownAddresses(), nonce, clock };
     const limit = AbortSignal.any([signal, this.#parts.signal]);
     const statements = await askToJoin(token, facts, { signal: limit });
     limit.throwIfAborted();
@@ -86,14 +88,14 @@ export class Belonging {
   }
 
   async leave(): Promise<void> {
-    const { membership, members, name, random, network, clock, signal, tell } = this.#parts;
+    const { membership, members, name, zone, random, network, clock, signal, tell } = this.#parts;
     if (members.others().length > 0) {
       const told = new AbortController();
       const limit = AbortSignal.any([signal, told.signal]);
       await Promise.race([tell(membership.leave()), pause(clock, leaveTimeoutMs, { signal: limit })]);
       told.abort();
     }
-    this.#enter(() => membership.found(name, random(nonceBytes)));
+    this.#enter(() => membership.found(name, random(nonceBytes), zone));
     await Promise.all(network.connected().map((peer) => network.disconnect(peer)));
   }
 

@@ -16,6 +16,8 @@ import type { MayStand } from './standing.ts';
 export interface Member {
   readonly stack: StackId;
   readonly name: string;
+  /** Its zone, "" for the one without a name. */
+  readonly zone: string;
   readonly role: MemberRole;
   readonly self: boolean;
   readonly liveness: Presence;
@@ -39,6 +41,10 @@ export interface RegistryOptions {
   readonly identity: Identity;
   /** The stack's name, a DNS label; a mesh knows it by this. */
   readonly name: string;
+  /** The zone that it founds or asks for when it joins, a DNS label; by default that of the stack which invites. */
+  readonly zone?: string;
+  /** Stacks that a zone may have; 500 by default. */
+  readonly maxZoneMembers?: number;
   readonly network: Network;
   readonly kinds: readonly Kind[];
   readonly mayStand: MayStand;

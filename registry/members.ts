@@ -32,9 +32,10 @@ export class Members {
   list(): Member[] {
     const { self, membership, ownAddresses } = this.#parts;
     return [...membership.roster.memberships.values()]
-      .map(({ stack, name, role, notAfter, x25519 }) => ({
+      .map(({ stack, name, zone, role, notAfter, x25519 }) => ({
         stack,
         name,
+        zone,
         role,
         self: stack === self,
         liveness: this.presence(stack),

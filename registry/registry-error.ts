@@ -14,6 +14,7 @@ export type RegistryErrorCode =
   | 'invite-unknown'
   | 'wrong-mesh'
   | 'name-taken'
+  | 'zone-full'
   | 'revoked'
   | 'has-members'
   | 'not-admin'

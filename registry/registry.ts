@@ -13,6 +13,7 @@ import {
   type Statement,
   writeToken,
 } from '#registry/roster';
+import { maxZoneMembers, zoneKind } from '#registry/zones';
 import { Belonging } from './belonging.ts';
 import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
 import { Kinds, type MemberRole } from './kind.ts';
@@ -60,12 +61,12 @@ class OpenRegistry implements Registry {
     const rosterStore = new RosterStore(database);
     const feedStore = new FeedStore(database);
     this.#feedStore = feedStore;
-    const kinds = new Kinds(options.kinds);
+    const kinds = new Kinds([zoneKind, ...options.kinds]);
     const membership = new Membership(rosterStore, identity, clock.now);
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
     this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change));
-    this.#admission = new Admission(rosterStore, membership, clock.now);
+    this.#admission = new Admission(rosterStore, membership, clock.now, options.maxZoneMembers ?? maxZoneMembers);
     const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
@@ -89,6 +90,7 @@ class OpenRegistry implements Registry {
     this.#belonging = new Belonging({
       identity,
       name,
+      zone: options.zone ?? '',
       network,
       store: rosterStore,
       feeds: this.#feeds,

@@ -22,6 +22,8 @@ export async function askToJoin(
     readonly identity: Identity;
     readonly network: Network;
     readonly name: string;
+    /** The zone to come into; left out or "": that of the stack which invited. */
+    readonly zone?: string;
     readonly addresses: readonly string[];
     readonly nonce: Uint8Array;
     readonly clock: Clock;

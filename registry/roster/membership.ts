@@ -23,6 +23,9 @@ const backdatedMs = 5 * 60 * 1000;
 /** Certificates that one leave names: those of more than two years of renewals, and older ones ran out. */
 const maxLeftCertificates = 16;
 
+/** What a certificate says of a stack. */
+export type Certified = Pick<Member, 'stack' | 'name' | 'zone' | 'role' | 'x25519'>;
+
 export class Membership {
   readonly #store: RosterStore;
   readonly #identity: Identity;
@@ -52,6 +55,11 @@ export class Membership {
     return this.#statements.some(({ payload, signer }) => payload.type === 'root' && signer === this.#identity.stack);
   }
 
+  /** The zone of this stack. */
+  get zone(): string {
+    return this.#roster.memberships.get(this.#identity.stack)?.zone ?? '';
+  }
+
   /** The membership of a stack whose certificate stands and hasn't run out. */
   valid(stack: StackId): Member | undefined {
     const member = this.#roster.memberships.get(stack);
@@ -68,7 +76,7 @@ export class Membership {
   }
 
   /** Founds a mesh with this stack as its only admin, in the open transaction; what was before is forgotten. */
-  found(name: string, nonce: Uint8Array): void {
+  found(name: string, nonce: Uint8Array, zone = ''): void {
     const createdAt = this.#now();
     const payload: Payload = {
       type: 'root',
@@ -80,7 +88,14 @@ export class Membership {
     };
     const mesh = meshOf(payload);
     const root = makeStatement(payload, this.#identity);
-    this.enter(mesh, [root, this.#certify(mesh, this.#identity.stack, name, 'admin', this.#identity.box.publicKey)]);
+    const own = {
+      stack: this.#identity.stack,
+      name,
+      zone,
+      role: 'admin',
+      x25519: this.#identity.box.publicKey,
+    } as const;
+    this.enter(mesh, [root, this.#certify(mesh, own)]);
   }
 
   /** Takes the statements of another mesh in place of the own ones, in the open transaction. */
@@ -91,9 +106,9 @@ export class Membership {
   }
 
   /** Issues a certificate; throws `not-admin` where this stack may not. */
-  certify(stack: StackId, name: string, role: MemberRole, x25519: Uint8Array): Statement {
-    this.requireIssuer(role);
-    const statement = this.#certify(this.#roster.mesh, stack, name, role, x25519);
+  certify(member: Certified): Statement {
+    this.requireIssuer(member.role);
+    const statement = this.#certify(this.#roster.mesh, member);
     this.add([statement.wire]);
     return statement;
   }
@@ -105,7 +120,7 @@ export class Membership {
   renewOwn(): readonly Statement[] {
     const own = this.#roster.memberships.get(this.#identity.stack);
     if (own?.state !== 'valid' || own.notAfter - this.#now() > certificateMs / 3 || !this.foundedHere) return [];
-    return this.add([this.#certify(this.#roster.mesh, own.stack, own.name, own.role, own.x25519).wire]);
+    return this.add([this.#certify(this.#roster.mesh, own).wire]);
   }
 
   /** Revokes a stack for ever; throws `not-admin` (for a founder, too, only founders may) or `unknown-stack`. */
@@ -145,12 +160,12 @@ export class Membership {
     );
   }
 
-  #certify(mesh: string, stack: StackId, name: string, role: MemberRole, x25519: Uint8Array): Statement {
+  #certify(mesh: string, { stack, name, zone, role, x25519 }: Certified): Statement {
     const now = this.#now();
-    const notBefore = Math.max(0, now - backdatedMs);
-    const box = new Uint8Array(x25519);
+    const dates = { notBefore: Math.max(0, now - backdatedMs), notAfter: now + certificateMs };
+    const where = zone === '' ? {} : { zone };
     return makeStatement(
-      { type: 'certificate', mesh, stack, name, role, x25519: box, notBefore, notAfter: now + certificateMs },
+      { type: 'certificate', mesh, stack, name, ...where, role, x25519: new Uint8Array(x25519), ...dates },
       this.#identity,
     );
   }

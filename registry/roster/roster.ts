@@ -33,6 +33,8 @@ const payloadSchema = z.discriminatedUnion('type', [
     mesh,
     stack,
     name: stackNameSchema,
+    /** The zone it belongs to; left out in the one without a name. */
+    zone: stackNameSchema.optional(),
     role: z.enum(['member', 'admin', 'viewer']),
     x25519: bytesSchema(32),
     notBefore: time,
@@ -66,6 +68,8 @@ export interface Statement {
 export interface Membership {
   readonly stack: StackId;
   readonly name: string;
+  /** The zone it belongs to: a DNS label, or "" for the one without a name. */
+  readonly zone: string;
   readonly role: MemberRole;
   readonly x25519: Uint8Array;
   readonly notAfter: number;
@@ -132,10 +136,10 @@ export function readRoster(mesh: string, statements: readonly Statement[]): Rost
     (a, b) => a.payload.notAfter - b.payload.notAfter || (a.id < b.id ? -1 : 1),
   )) {
     const state = rights.revoked.has(payload.stack) ? 'revoked' : rights.left.has(id) ? 'left' : 'valid';
-    const { stack: member, name, role, x25519, notAfter } = payload;
+    const { stack: member, name, zone = '', role, x25519, notAfter } = payload;
     const known = memberships.get(member);
     if (known?.state === 'valid' && state !== 'valid') continue;
-    memberships.set(member, { stack: member, name, role, x25519, notAfter, state, certificate: id });
+    memberships.set(member, { stack: member, name, zone, role, x25519, notAfter, state, certificate: id });
   }
   return {
     mesh,
