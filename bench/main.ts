@@ -49,7 +49,7 @@ function table(all: readonly Result[]): string {
     `${number(one.value)} ${one.unit}`,
     `${one.figure} of ${one.count}`,
     `${number(one.min)} to ${number(one.max)}`,
-    `at most ${one.limit} ${one.unit}`,
+    limitsOf(one),
     one.holds ? 'holds' : 'DOES NOT HOLD',
     one.peer ? `${one.peer.ratio.toFixed(2)} x ${one.peer.name} (${number(one.peer.value)} ${one.unit})` : '',
   ]);
@@ -63,4 +63,13 @@ function table(all: readonly Result[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+function limitsOf({ better, limit, limitRatio, unit, peer }: Result): string {
+  const bound = better === 'less' ? 'at most' : 'at least';
+  const limits = [
+    limit === undefined ? '' : `${limit} ${unit}`,
+    limitRatio === undefined ? '' : `${limitRatio} x ${peer?.name}`,
+  ].filter((each) => each !== '');
+  return `${bound} ${limits.join(' and ')}`;
 }

@@ -10,10 +10,15 @@ export interface Measured {
 export interface Row {
   readonly name: string;
   readonly claim: string;
-  readonly unit: 'ms' | 'MB' | 's';
-  /** Which figure of the samples the limit is for. */
-  readonly figure: 'median' | 'p99';
-  readonly limit: number;
+  readonly unit: 'ms' | 'MB' | 's' | 'ratio' | 'KB/s' | 'per s';
+  /** Which figure of the samples the limits are for; the worst of them is the one furthest on the bad side. */
+  readonly figure: 'median' | 'p50' | 'p99' | 'worst';
+  /** Whether less of it is better, as it is of times, or more, as it is of rates; less, unless said. */
+  readonly better?: 'less' | 'more';
+  /** What the figure may be, in the row's unit; a row has this limit, that on the ratio, or both. */
+  readonly limit?: number;
+  /** What the figure may be as a multiple of the peer's. */
+  readonly limitRatio?: number;
   readonly measure: (rounds: number, say: (text: string) => void) => Promise<Measured>;
 }
 
@@ -22,8 +27,10 @@ export interface Result {
   readonly claim: string;
   readonly unit: string;
   readonly figure: string;
+  readonly better: 'less' | 'more';
   readonly value: number;
-  readonly limit: number;
+  readonly limit?: number;
+  readonly limitRatio?: number;
   readonly holds: boolean;
   readonly min: number;
   readonly max: number;
@@ -38,17 +45,23 @@ export function quantile(samples: readonly number[], share: number): number {
 }
 
 export function resultOf(row: Row, { samples, peer }: Measured): Result {
-  const share = row.figure === 'p99' ? 0.99 : 0.5;
-  const value = quantile(samples, share);
-  const peerValue = peer ? quantile(peer.samples, share) : undefined;
+  const { name, claim, unit, figure, better = 'less', limit, limitRatio } = row;
+  if (limit === undefined && limitRatio === undefined) throw new TypeError(`Row "${name}" has no limit`);
+  if (limitRatio !== undefined && !peer) throw new TypeError(`Row "${name}" has a limit on a ratio and no peer`);
+  const value = figureOf(samples, figure, better);
+  const peerValue = peer && figureOf(peer.samples, figure, better);
+  const within = (one: number, bound: number | undefined): boolean =>
+    bound === undefined || (better === 'less' ? one <= bound : one >= bound);
   return {
-    name: row.name,
-    claim: row.claim,
-    unit: row.unit,
-    figure: row.figure,
+    name,
+    claim,
+    unit,
+    figure,
+    better,
     value,
-    limit: row.limit,
-    holds: value <= row.limit,
+    ...(limit !== undefined && { limit }),
+    ...(limitRatio !== undefined && { limitRatio }),
+    holds: within(value, limit) && within(value / (peerValue ?? 1), limitRatio),
     min: Math.min(...samples),
     max: Math.max(...samples),
     count: samples.length,
@@ -56,4 +69,11 @@ export function resultOf(row: Row, { samples, peer }: Measured): Result {
       ? { peer: { name: peer.name, value: peerValue, ratio: value / peerValue } }
       : {}),
   };
+}
+
+function figureOf(samples: readonly number[], figure: Row['figure'], better: 'less' | 'more'): number {
+  // Of a rate the worst hundredth are the lowest ones.
+  const bad = (share: number): number => (better === 'less' ? share : 1 - share);
+  if (figure === 'worst') return better === 'less' ? Math.max(...samples) : Math.min(...samples);
+  return quantile(samples, figure === 'p99' ? bad(0.99) : 0.5);
 }

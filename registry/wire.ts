@@ -1,5 +1,5 @@
 // How values become bytes here: deterministic CBOR (RFC 8949), read strictly and never beyond a bound.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { decode, encode, rfc8949EncodeOptions } from 'cborg';
 import { z } from 'zod';
 
@@ -47,9 +47,9 @@ export function bytesSchema(length: number | { readonly maxBytes: number }): z.Z
 
 /** SHA-256 of the parts in their order, 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  const [first = new Uint8Array()] = parts;
+  const digest = hash('sha256', parts.length === 1 ? first : Buffer.concat(parts), 'buffer');
+  return new Uint8Array(digest.buffer, digest.byteOffset, digest.byteLength);
 }
 
 /** Whether both hold the same bytes; for public values, as it isn't of constant time. */

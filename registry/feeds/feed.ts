@@ -79,7 +79,7 @@ export interface VerifiedDelta extends VerifiedHead {
 }
 
 /** Why bytes are refused; state stays as it was. */
-export type Fault = 'shape' | 'mesh' | 'signature' | 'changes';
+export type Fault = 'shape' | 'mesh' | 'signature' | 'changes' | 'proof';
 
 /** Signs the head and puts the delta together; `changes` lead from `previous` to the head's root. */
 export function makeDelta(

@@ -17,4 +17,5 @@ export {
   verifyHead,
 } from './feed.ts';
 export { type Applied, Feeds } from './feeds.ts';
+export { makeProvenRecord, maxProvenBytes, type ProvenRecord, verifyProvenRecord } from './proven.ts';
 export { FeedStore, type RecordRow } from './store.ts';
