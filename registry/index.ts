@@ -21,11 +21,13 @@ export type {
   Access,
   Exchange,
   Handler,
+  Listener,
   Network,
   PeerEvent,
   ProtocolOptions,
   RequestOptions,
   StackId,
+  Verdict,
 } from './network.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';

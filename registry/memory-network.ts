@@ -6,6 +6,7 @@ import type {
   Access,
   Exchange,
   Handler,
+  Listener,
   Network,
   PeerEvent,
   ProtocolOptions,
@@ -13,9 +14,12 @@ import type {
   StackId,
 } from './network.ts';
 import { RegistryError } from './registry-error.ts';
+import { sha256, toHex } from './wire.ts';
 
 /** The most that is published at once, in bytes. */
 const maxPublishBytes = 256 * 1024;
+/** Messages that are known again when they come by another way: some seconds of a busy mesh. */
+const maxKnownMessages = 4_096;
 
 /** The wires between the networks of one process. */
 export class MemoryHub {
@@ -63,7 +67,8 @@ class MemoryNetwork implements Network {
   readonly #forget: () => void;
   readonly #peers = new Map<StackId, MemoryNetwork>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
-  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
+  readonly #topics = new Map<string, Listener[]>();
+  readonly #known = new Set<string>();
   readonly #events = new Broadcast<PeerEvent>();
   #gate: (peer: StackId) => Access | undefined = () => undefined;
   #closed = false;
@@ -128,14 +133,13 @@ class MemoryNetwork implements Network {
   }
 
   publish(topic: string, message: Uint8Array): void {
-    if (message.byteLength > maxPublishBytes || this.#hub.losesPublished) return;
-    for (const peer of this.#peers.values()) {
-      const copy = new Uint8Array(message);
-      setImmediate(() => peer.deliver(topic, copy, this.stack));
-    }
+    if (message.byteLength > maxPublishBytes) return;
+    const id = toHex(sha256(Buffer.from(`${topic}\0`), message));
+    this.#knows(id);
+    this.#send(topic, id, new Uint8Array(message));
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
+  subscribe(topic: string, listener: Listener): () => void {
     this.#topics.set(topic, [...(this.#topics.get(topic) ?? []), listener]);
     return () => {
       const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
@@ -169,9 +173,11 @@ class MemoryNetwork implements Network {
     if (this.#peers.delete(stack)) this.#events.send({ type: 'disconnected', stack });
   }
 
-  deliver(topic: string, message: Uint8Array, from: StackId): void {
-    if (this.admits(from) !== 'member' || this.#hub.isCut(from, this.stack)) return;
-    for (const listener of this.#topics.get(topic) ?? []) listener(message, from);
+  deliver(topic: string, id: string, message: Uint8Array, from: StackId): void {
+    const listeners = this.#topics.get(topic);
+    if (!listeners || this.admits(from) !== 'member' || this.#hub.isCut(from, this.stack) || this.#knows(id)) return;
+    const verdicts = listeners.map((listener) => listener(message, from));
+    if (verdicts.every((verdict) => verdict === 'accept')) this.#send(topic, id, message);
   }
 
   async answer(protocol: string, request: Uint8Array, exchange: Exchange): Promise<Uint8Array> {
@@ -185,6 +191,23 @@ class MemoryNetwork implements Network {
     const limit = AbortSignal.timeout(served.options.timeoutMs);
     const signal = AbortSignal.any([exchange.signal, limit]);
     return untilAborted(served.handler(request, { ...exchange, signal }), signal);
+  }
+
+  /** To all neighbours; those that know it let it pass. */
+  #send(topic: string, id: string, message: Uint8Array): void {
+    if (this.#hub.losesPublished) return;
+    for (const peer of this.#peers.values()) {
+      if (!peer.#known.has(id)) setImmediate(() => peer.deliver(topic, id, message, this.stack));
+    }
+  }
+
+  /** Whether it was known before; it is from now on. */
+  #knows(id: string): boolean {
+    if (this.#known.has(id)) return true;
+    const [oldest] = this.#known;
+    if (this.#known.size >= maxKnownMessages && oldest !== undefined) this.#known.delete(oldest);
+    this.#known.add(id);
+    return false;
   }
 
   #reach(addresses: readonly string[], stack: StackId | undefined, from: StackId): MemoryNetwork {

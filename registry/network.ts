@@ -32,6 +32,12 @@ export interface RequestOptions {
   readonly maxResponseBytes: number;
 }
 
+/** What a listener says of a published message: only what is accepted goes on to others; `reject` is a fault of its sender. */
+export type Verdict = 'accept' | 'ignore' | 'reject';
+
+/** Hears a published message from the neighbour that sent it, who may have had it from another; must not throw. */
+export type Listener = (message: Uint8Array, from: StackId) => Verdict;
+
 export type PeerEvent = { readonly type: 'connected' | 'disconnected'; readonly stack: StackId };
 
 export interface Network extends AsyncDisposable {
@@ -59,8 +65,11 @@ export interface Network extends AsyncDisposable {
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
   /** Best effort to all members that subscribed; bounded to 256 KiB a message; loss is normal. */
   publish(topic: string, message: Uint8Array): void;
-  /** Calls the listener for each message until the function that it returns is called. */
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void;
+  /**
+   * Calls the listener once for each message until the function that it returns is called. A message that all listeners
+   * accept is handed on to the neighbours that subscribed.
+   */
+  subscribe(topic: string, listener: Listener): () => void;
   /** Connections of members as they come and go, from now on. */
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent>;
 }

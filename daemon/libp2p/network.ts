@@ -1,5 +1,4 @@
 // The registry's seam to the network, kept by a libp2p node: admission, exchanges, gossip, and news of connections.
-import type { Message } from '@libp2p/gossipsub';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
@@ -8,6 +7,7 @@ import {
   Broadcast,
   type Handler,
   type Identity,
+  type Listener,
   type Log,
   type Network,
   type PeerEvent,
@@ -19,7 +19,8 @@ import {
 import { DaemonError } from '../errors.ts';
 import { receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
-import { type MemberNode, makeMemberNode, maxPublishBytes, openDiallingNode } from './node.ts';
+import { Gossip } from './gossip.ts';
+import { type MemberNode, makeMemberNode, openDiallingNode } from './node.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -94,9 +95,9 @@ class Libp2pNetwork implements Network {
   readonly #admitted = new Map<StackId, Set<Connection>>();
   readonly #hellos = new WeakMap<Connection, Promise<void>>();
   readonly #events = new Broadcast<PeerEvent>();
-  readonly #topics = new Map<string, ((message: Uint8Array, from: StackId) => void)[]>();
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
+  #gossip: Gossip | undefined;
 
   constructor({ identity, log }: Libp2pOptions, gate: Gate) {
     this.stack = identity.stack;
@@ -108,9 +109,12 @@ class Libp2pNetwork implements Network {
     this.#node = node;
     node.addEventListener('connection:open', ({ detail }) => this.#opened(detail));
     node.addEventListener('connection:close', ({ detail }) => this.#closed(detail));
-    node.services.pubsub.addEventListener('gossipsub:message', ({ detail: { msg, propagationSource } }) =>
-      this.#deliver(msg, propagationSource.toString()),
-    );
+    this.#gossip = new Gossip({
+      pubsub: node.services.pubsub,
+      mayBeHeard: (stack) => this.#gate.of(stack) === 'member',
+      log: this.#log,
+      signal: this.#stop.signal,
+    });
     this.#serve(helloProtocol, { access: 'member', maxRequestBytes: 0, timeoutMs: helloTimeoutMs }, async () => empty);
     await node.start();
   }
@@ -171,21 +175,11 @@ class Libp2pNetwork implements Network {
   }
 
   publish(topic: string, message: Uint8Array): void {
-    if (message.byteLength > maxPublishBytes || this.#stop.signal.aborted) return;
-    this.#open.services.pubsub.publish(topic, message).catch((error: unknown) => {
-      this.#log.debug({ topic, error }, 'not published');
-    });
+    this.#gossip?.publish(topic, message);
   }
 
-  subscribe(topic: string, listener: (message: Uint8Array, from: StackId) => void): () => void {
-    const listeners = this.#topics.get(topic) ?? [];
-    this.#topics.set(topic, [...listeners, listener]);
-    if (listeners.length === 0) this.#open.services.pubsub.subscribe(topic);
-    return () => {
-      const others = (this.#topics.get(topic) ?? []).filter((each) => each !== listener);
-      if (others.length > 0) this.#topics.set(topic, others);
-      else if (this.#topics.delete(topic) && !this.#stop.signal.aborted) this.#open.services.pubsub.unsubscribe(topic);
-    };
+  subscribe(topic: string, listener: Listener): () => void {
+    return this.#gossip?.subscribe(topic, listener) ?? (() => undefined);
   }
 
   events(options: { signal: AbortSignal }): AsyncIterable<PeerEvent> {
@@ -266,12 +260,6 @@ class Libp2pNetwork implements Network {
     if (!connections?.delete(connection) || connections.size > 0) return;
     this.#admitted.delete(stack);
     this.#events.send({ type: 'disconnected', stack });
-  }
-
-  #deliver(message: Message, from: StackId): void {
-    if (this.#gate.of(from) !== 'member') return;
-    if (this.#stop.signal.aborted) return;
-    for (const listener of this.#topics.get(message.topic) ?? []) listener(message.data, from);
   }
 
   #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {

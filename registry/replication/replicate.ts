@@ -7,13 +7,15 @@ import {
   maxDeltaBytes,
   type Position,
   positionOf,
-  positionSchema,
   relate,
+  signedHeadSchema,
   type VerifiedDelta,
+  type VerifiedHead,
   verifyDelta,
+  verifyHead,
 } from '#registry/feeds';
-import type { StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import type { StackId, Verdict } from '../network.ts';
+import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
 
 /** What the driver is to do next. */
 export type Deed =
@@ -46,12 +48,35 @@ const messageSchema = z.strictObject({
     .array(bytesSchema({ maxBytes: maxMessageBytes }))
     .max(1_000)
     .optional(),
-  heads: z.array(positionSchema).max(16).optional(),
+  heads: z.array(signedHeadSchema).max(16).optional(),
   statements: z
     .array(bytesSchema({ maxBytes: maxMessageBytes }))
     .max(100)
     .optional(),
 });
+
+/** What was wrong with bytes that a member sent. */
+export type WireFault = 'refused-shape' | 'refused-signature' | 'other-mesh' | 'oversized' | 'junk' | 'republish';
+
+/** What a published message holds, judged but not taken in yet, so that it can be handed on first. */
+export interface Heard {
+  readonly verdict: Verdict;
+  readonly faults: readonly WireFault[];
+  /** Bytes of each owner in it, signed by that owner. */
+  readonly owners: ReadonlyMap<StackId, number>;
+  /** Takes it in. */
+  readonly take: () => Deed[];
+}
+
+const faultOf = {
+  shape: 'refused-shape',
+  signature: 'refused-signature',
+  mesh: 'other-mesh',
+  changes: 'junk',
+} as const satisfies Record<Exclude<ReturnType<typeof verifyDelta>, VerifiedDelta>, WireFault>;
+
+/** Deltas and heads that are known again without verifying them: what a busy mesh of 1,000 publishes in some seconds. */
+const maxKnown = 8_192;
 
 export interface Surroundings {
   readonly self: StackId;
@@ -68,6 +93,8 @@ export class Replica {
   readonly #connected = new Set<StackId>();
   /** Feeds that are being pulled, from whom, and whom to ask once more when that is done: rather another one. */
   readonly #pulling = new Map<string, { readonly from: StackId; again: StackId | undefined }>();
+  /** Hashes of what was published lately. */
+  readonly #known = new Set<string>();
   #batch: VerifiedDelta[] = [];
   #flushAt: number | undefined;
   #quietUntil = 0;
@@ -108,20 +135,61 @@ export class Replica {
     this.#connected.delete(stack);
   }
 
-  /** A published message came; statements come before the deltas that may need them. */
-  heard(message: Uint8Array, from: StackId): Deed[] {
+  /**
+   * A published message came. What is wrong in part is refused whole; what holds nothing new of a member isn't handed on.
+   * Statements come before the deltas that may need them.
+   */
+  hear(message: Uint8Array, from: StackId): Heard {
+    const refuse = (fault: WireFault): Heard => ({
+      verdict: 'reject',
+      faults: [fault],
+      owners: new Map(),
+      take: () => [],
+    });
+    if (message.byteLength > maxMessageBytes * 2) return refuse('oversized');
     const read = fromBytes(messageSchema, message, maxMessageBytes * 2);
-    if (!read) return [{ type: 'report', what: 'refused', feed: from }];
-    const deeds: Deed[] = read.statements?.length ? [{ type: 'statements', wires: read.statements }] : [];
-    for (const wire of read.deltas ?? []) deeds.push(...this.delta(wire, from));
-    deeds.push(...this.heads(read.heads ?? [], from));
-    return deeds;
+    if (!read) return refuse('refused-shape');
+    const statements = read.statements ?? [];
+    const { deltas = [], heads = [] } = read;
+    const owners = new Map<StackId, number>();
+    const fresh: VerifiedHead[] = [];
+    let republished = 0;
+    for (const each of [...deltas, ...heads]) {
+      const [bytes, size] = Array.isArray(each) ? [each[0], each[0].byteLength] : [each, each.byteLength];
+      // Before the signature is looked at: the same again costs next to nothing.
+      const id = toHex(sha256(bytes));
+      if (this.#known.has(id)) {
+        republished += 1;
+        continue;
+      }
+      const verified = Array.isArray(each)
+        ? verifyHead(...each, this.#around.mesh())
+        : verifyDelta(each, this.#around.mesh());
+      if (typeof verified === 'string') return refuse(faultOf[verified]);
+      this.#know(id);
+      const { feed } = verified.head;
+      if (!this.#around.isMember(feed)) continue;
+      owners.set(feed, (owners.get(feed) ?? 0) + size);
+      fresh.push(verified);
+    }
+    return {
+      verdict: fresh.length > 0 || statements.length > 0 ? 'accept' : 'ignore',
+      faults: republished > 0 ? ['republish'] : [],
+      owners,
+      take: () => [
+        ...(statements.length > 0 ? [{ type: 'statements', wires: statements } as const] : []),
+        ...fresh.flatMap((each) => ('wire' in each ? this.#take(each as VerifiedDelta, from) : this.#told(each, from))),
+      ],
+    };
   }
 
   /** One delta came, published or pulled. */
   delta(wire: Uint8Array, from: StackId): Deed[] {
     const delta = verifyDelta(wire, this.#around.mesh());
-    if (typeof delta === 'string') return [{ type: 'report', what: 'refused', feed: from }];
+    return typeof delta === 'string' ? [{ type: 'report', what: 'refused', feed: from }] : this.#take(delta, from);
+  }
+
+  #take(delta: VerifiedDelta, from: StackId): Deed[] {
     const feed = delta.head.feed;
     if (feed === this.#around.self) return this.own(positionOf(delta));
     if (!this.#around.isMember(feed)) return [];
@@ -193,6 +261,18 @@ export class Replica {
     return deeds;
   }
 
+  /** A signed head whose changes were too large to be published. */
+  #told(head: VerifiedHead, from: StackId): Deed[] {
+    const position = positionOf(head);
+    return position.feed === this.#around.self ? this.own(position) : this.heads([position], from);
+  }
+
+  #know(id: string): void {
+    const [oldest] = this.#known;
+    if (this.#known.size >= maxKnown && oldest !== undefined) this.#known.delete(oldest);
+    this.#known.add(id);
+  }
+
   #pull(feed: string, from: StackId): Deed[] {
     const pulling = this.#pulling.get(feed);
     if (pulling) {
@@ -213,7 +293,9 @@ export class Replica {
     const size = batch.reduce((sum, delta) => sum + delta.wire.byteLength, 0);
     // What is too large for gossip is only told of, and pulled.
     const message =
-      size <= maxMessageBytes - 1024 ? { deltas: batch.map((delta) => delta.wire) } : { heads: [positionOf(last)] };
+      size <= maxMessageBytes - 1024
+        ? { deltas: batch.map((delta) => delta.wire) }
+        : { heads: [[last.bytes, last.signature]] };
     return [{ type: 'publish', message: toBytes(message) }];
   }
 

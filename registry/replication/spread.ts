@@ -48,6 +48,8 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
+  /** Heads and roster were compared with that member. */
+  readonly exchanged?: (peer: StackId) => void;
   /** Time went on: whatever else has its day. */
   readonly due: () => void;
 }
@@ -76,8 +78,11 @@ export class Spread {
       // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
       this.#topic.end();
       const end = this.#parts.network.subscribe(topic, (message, from) => {
-        if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return;
-        this.#guarded('a message was heard', () => this.do(this.#parts.replica.heard(message, from)));
+        if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return 'ignore';
+        const { verdict, faults, take } = this.#parts.replica.hear(message, from);
+        if (faults.length > 0) this.#parts.log.warn({ peer: from, what: faults }, 'refused what was published');
+        this.#guarded('a message was heard', () => this.do(take()));
+        return verdict;
       });
       this.#topic = { name: topic, end };
     }
@@ -110,10 +115,12 @@ export class Spread {
       const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, ask), maxMessageBytes);
       if (!answer) throw new Error('the answer cannot be read');
       if (answer.statements) await this.#exchangeRoster(peer, answer.statements);
-      if (!answer.heads) return;
-      this.do(replica.heads(answer.heads, peer));
-      const offer = replica.newsFor(answer.heads).slice(0, 4_000);
-      if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
+      if (answer.heads) {
+        this.do(replica.heads(answer.heads, peer));
+        const offer = replica.newsFor(answer.heads).slice(0, 4_000);
+        if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
+      }
+      this.#parts.exchanged?.(peer);
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
     } finally {

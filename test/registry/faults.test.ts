@@ -139,7 +139,7 @@ test('bytes nested a hundred thousand deep are refused', () => {
   const feeds = new Feeds(new FeedStore(database), identity, () => undefined);
   const around = { self: identity.stack, mesh: () => 'a'.repeat(64), isMember: () => true, chance: () => 0.5 };
   const replica = new Replica(feeds, around, { batchMs: 100, antiEntropyMs: 1_000 }, 0);
-  assert.deepEqual(replica.heard(deep, 'x'), [{ type: 'report', what: 'refused', feed: 'x' }]);
+  assert.deepEqual(replica.hear(deep, 'x').faults, ['refused-shape']);
   const inside = toBytes({ deltas: [new Uint8Array(deep)] });
-  assert.deepEqual(replica.heard(inside, 'x'), [{ type: 'report', what: 'refused', feed: 'x' }]);
+  assert.deepEqual(replica.hear(inside, 'x').faults, ['refused-shape']);
 });

@@ -155,9 +155,15 @@ export function networkContract(name: string, world: OpenWorld): void {
     await using all = await pair();
     const { first, second } = all;
     const heard: string[] = [];
-    first.subscribe('news', () => {});
-    const end = second.subscribe('news', () => heard.push('ended'));
-    second.subscribe('news', () => heard.push('stays'));
+    first.subscribe('news', () => 'accept');
+    const end = second.subscribe('news', () => {
+      heard.push('ended');
+      return 'accept';
+    });
+    second.subscribe('news', () => {
+      heard.push('stays');
+      return 'accept';
+    });
     end();
     await first.connect(second.stack, second.addresses(), soon());
     let sent = 0;
@@ -177,9 +183,10 @@ export function networkContract(name: string, world: OpenWorld): void {
     await using all = await pair();
     const { first, second } = all;
     const heard: string[] = [];
-    first.subscribe('news', () => {});
+    first.subscribe('news', () => 'accept');
     second.subscribe('news', (message, from) => {
       heard.push(`${new TextDecoder().decode(message)} ${from === first.stack}`);
+      return 'accept';
     });
     await first.connect(second.stack, second.addresses(), soon());
     let sent = 0;
@@ -193,5 +200,43 @@ export function networkContract(name: string, world: OpenWorld): void {
       { everyMs: 100 },
     );
     assert.match(heard[0] ?? '', /^number \d+ true$/);
+  });
+
+  test(`${name}: a published message goes on by the stack between, once it is accepted there, and not otherwise`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const at = stack.use(await world());
+    const open = async (word: string) => {
+      const network = stack.use(await at.open(identityOf(word)));
+      network.setGate(() => 'member');
+      return network;
+    };
+    const [first, middle, last] = [await open('one'), await open('two'), await open('three')];
+    const heard: string[] = [];
+    first.subscribe('news', () => 'accept');
+    middle.subscribe('news', (message) => {
+      const said = new TextDecoder().decode(message).split(' ')[0];
+      return said === 'good' ? 'accept' : said === 'odd' ? 'ignore' : 'reject';
+    });
+    last.subscribe('news', (message) => {
+      heard.push(new TextDecoder().decode(message));
+      return 'accept';
+    });
+    await first.connect(middle.stack, middle.addresses(), soon());
+    await last.connect(middle.stack, middle.addresses(), soon());
+    let sent = 0;
+    await eventually(
+      'the last one hears what is good',
+      () => {
+        sent += 1;
+        for (const said of ['bad', 'odd', 'good']) first.publish('news', text(`${said} ${sent}`));
+        return heard.length >= 3;
+      },
+      { everyMs: 100 },
+    );
+    assert.deepEqual(
+      heard.filter((each) => !each.startsWith('good')),
+      [],
+    );
+    assert.equal(new Set(heard).size, heard.length);
   });
 }

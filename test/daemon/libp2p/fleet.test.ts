@@ -22,8 +22,12 @@ test('thirty stacks of one host connect to one at once, and gossip reaches them 
   await Promise.all(others.map((other) => other.connect(hub.stack, hub.addresses(), soon())));
   assert.equal(hub.connected().length, 30);
   const heard = new Set<string>();
-  hub.subscribe('news', () => {});
-  for (const other of others) other.subscribe('news', () => heard.add(other.stack));
+  hub.subscribe('news', () => 'accept');
+  for (const other of others)
+    other.subscribe('news', () => {
+      heard.add(other.stack);
+      return 'accept';
+    });
   let sent = 0;
   await eventually(
     'all heard',

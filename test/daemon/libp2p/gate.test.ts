@@ -55,7 +55,7 @@ test('a peer with an invite opens the protocol for invites, and neither gossip, 
   network.setGate((peer) => (peer === invite ? 'invite' : undefined));
   network.serve('/hermesh/join/1.0.0', { access: 'invite', ...bounds }, async () => Uint8Array.of(1));
   network.serve('/hermesh/heads/1.0.0', { access: 'member', ...bounds }, async () => Uint8Array.of(2));
-  network.subscribe('topic', () => {});
+  network.subscribe('topic', () => 'accept');
   const [address] = network.addresses();
   assert.ok(address);
   const raw = await rawNode('invite');
