@@ -3,6 +3,7 @@
 import type { Directory } from '#registry/directory';
 import type { Presence } from '#registry/liveness';
 import type { ReplicateOptions } from '#registry/replication';
+import type { Found, ZoneOptions, ZoneSummary } from '#registry/zones';
 import type { Clock } from './clock.ts';
 import type { Database } from './database.ts';
 import type { Identity } from './identity.ts';
@@ -57,6 +58,7 @@ export interface RegistryOptions {
   /** Where what is refused and carried is counted; nowhere by default. */
   readonly metrics?: Metrics;
   readonly replicate?: Partial<ReplicateOptions>;
+  readonly zones?: Partial<ZoneOptions>;
   /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
   readonly retryMs?: number;
 }
@@ -68,6 +70,13 @@ export interface Registry extends AsyncDisposable {
   members(): Member[];
   /** Owners that signed two histories of their feed; nothing more is taken from them. */
   quarantined(): StackId[];
+  /** All zones of the mesh, by name; a mesh of up to 500 stacks has one, which has no name. */
+  zones(): ZoneSummary[];
+  /**
+   * The record that a label means (`name` or `name@stack`): in the own zone, else asked for in the others, within 5 s
+   * and kept for 30 s. Throws `too-slow` where too many searches run.
+   */
+  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found>;
   /** The members, each time that they or their presence changed. */
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]>;
   /**

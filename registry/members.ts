@@ -18,6 +18,8 @@ export interface MembersParts {
   readonly liveness: Liveness;
   readonly directory: () => Directory;
   readonly ownAddresses: () => readonly string[];
+  /** Where the gateways of other zones said that they are. */
+  readonly elsewhere: (stack: StackId) => readonly string[];
 }
 
 export class Members {
@@ -52,6 +54,11 @@ export class Members {
     return [...membership.roster.memberships.keys()].filter((stack) => stack !== self && membership.valid(stack));
   }
 
+  /** Those of them that are of the own zone. */
+  near(): StackId[] {
+    return this.others().filter((stack) => this.#parts.membership.isNear(stack));
+  }
+
   presence(stack: StackId): Presence {
     const { membership, liveness } = this.#parts;
     const member = membership.roster.memberships.get(stack);
@@ -59,13 +66,17 @@ export class Members {
     if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
     if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
     if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };
-    return seen;
+    if (membership.isNear(stack)) return seen;
+    return { ...seen, state: 'unreachable', why: `it is watched by its own zone, "${member?.zone ?? ''}"` };
   }
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
   addressesOf(stack: StackId): readonly string[] {
-    const entry = this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0];
-    const all = [...(entry?.body.addresses ?? []), ...this.#parts.store.addresses(stack)];
+    const { membership, directory, store, elsewhere } = this.#parts;
+    const told = membership.isNear(stack)
+      ? (directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses ?? [])
+      : [];
+    const all = [...told, ...elsewhere(stack), ...store.addresses(stack)];
     return [...new Set(all)].slice(0, maxAddresses);
   }
 

@@ -32,6 +32,7 @@ export const registryMigrations: FloorMigrations = {
        key TEXT NOT NULL REFERENCES registry_invite (key) ON DELETE CASCADE, stack TEXT NOT NULL,
        certificate TEXT NOT NULL, PRIMARY KEY (key, stack)) STRICT;`,
     'CREATE INDEX registry_record_hidden ON registry_record (feed, kind, name) WHERE fault IS NOT NULL;',
+    'ALTER TABLE registry_head ADD COLUMN quarantine_counter INTEGER;',
     'CREATE TABLE registry_zone_summary (gateway TEXT PRIMARY KEY, wire BLOB NOT NULL, heard_at INTEGER NOT NULL) STRICT;',
   ],
 };

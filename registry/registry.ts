@@ -13,12 +13,13 @@ import {
   type Statement,
   writeToken,
 } from '#registry/roster';
-import { maxZoneMembers, zoneKind } from '#registry/zones';
+import { type Found, maxZoneMembers, type ZoneSummary, type Zones, zoneKind } from '#registry/zones';
 import { Belonging } from './belonging.ts';
 import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
 import { Kinds, type MemberRole } from './kind.ts';
 import { Members } from './members.ts';
 import type { StackId } from './network.ts';
+import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
 import { Standing } from './standing.ts';
 
@@ -48,6 +49,8 @@ class OpenRegistry implements Registry {
   readonly #replica: Replica;
   readonly #spread: Spread;
   readonly #connections: Connections;
+  /** Opened last, as it looks at all the others. */
+  #zones: Zones | undefined;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -65,16 +68,27 @@ class OpenRegistry implements Registry {
     const membership = new Membership(rosterStore, identity, clock.now);
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change));
+    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
+      monotonic: () => clock.monotonic(),
+    });
     this.#admission = new Admission(rosterStore, membership, clock.now, options.maxZoneMembers ?? maxZoneMembers);
     const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
-    this.#members = new Members({ self, membership, store: rosterStore, liveness, directory, ownAddresses });
+    this.#members = new Members({
+      self,
+      membership,
+      store: rosterStore,
+      liveness,
+      directory,
+      ownAddresses,
+      elsewhere: (stack) => this.#zones?.addressesOf(stack) ?? [],
+    });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      return member && ['up', 'unreachable'].includes(presence.state) ? { name: member.name, presence } : undefined;
+      const isThere = ['up', 'unreachable'].includes(presence.state) && membership.isNear(stack);
+      return member && isThere ? { name: member.name, presence } : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
@@ -105,6 +119,7 @@ class OpenRegistry implements Registry {
       signal,
       entered: () => {
         this.#spread.enter();
+        this.#zones?.entered();
         this.#members.tell();
         this.directory.wake();
       },
@@ -115,7 +130,8 @@ class OpenRegistry implements Registry {
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
-    const around = { self, mesh: () => membership.roster.mesh, isMember, chance };
+    const isNear = (stack: StackId): boolean => membership.isNear(stack);
+    const around = { self, mesh: () => membership.roster.mesh, isMember: isNear, chance };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
     this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
     network.setGate((peer) => (isMember(peer) ? 'member' : this.#admission.isOpen(peer) ? 'invite' : undefined));
@@ -132,6 +148,7 @@ class OpenRegistry implements Registry {
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => this.#renewCertificate(),
+      exchanged: (peer) => this.#zones?.exchanged(peer),
     });
     this.#connections = new Connections({
       network,
@@ -142,12 +159,34 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      members: () => this.#members.others(),
+      members: () => this.#members.near(),
       addressesOf: (stack) => this.#members.addressesOf(stack),
       connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
       disconnected: (stack) => this.#replica.disconnected(stack),
-      presence: () => this.#members.tell(),
+      presence: () => {
+        this.#members.tell();
+        this.#zones?.changed('presence');
+      },
     });
+    this.#zones = openZones({
+      ...own,
+      options,
+      directory: this.directory,
+      members: this.#members,
+      ownFeed: this.#ownFeed,
+      chance,
+      signal,
+      reach: (stack, until) => this.#reach(stack, until),
+      exchange: (stack) => this.#spread.exchange(stack),
+    });
+  }
+
+  zones(): ZoneSummary[] {
+    return this.#zones?.list() ?? [];
+  }
+
+  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found> {
+    return this.#zones?.find(kind, label, options) ?? Promise.resolve({ records: [], unanswered: [] });
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
@@ -236,6 +275,7 @@ class OpenRegistry implements Registry {
     });
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
     this.#connections.check();
+    this.#zones?.changed('roster');
     this.#members.tell();
     this.directory.wake();
   }
@@ -244,6 +284,12 @@ class OpenRegistry implements Registry {
   async #tell(statements: readonly Statement[]): Promise<void> {
     this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
     await Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
+  }
+
+  async #reach(stack: StackId, until: { signal: AbortSignal }): Promise<void> {
+    const { network } = this.#options;
+    if (network.connected().includes(stack)) return;
+    await network.connect(stack, this.#members.addressesOf(stack), until);
   }
 
   #ownAddresses(): readonly string[] {

@@ -58,6 +58,9 @@ const signature = bytesSchema(64);
 export const signedHeadSchema = z.tuple([bytesSchema({ maxBytes: maxHeadBytes }), signature]);
 const deltaSchema = z.tuple([...signedHeadSchema.def.items, bytesSchema({ maxBytes: maxDeltaBytes })]);
 
+/** A head's bytes and its owner's signature, as received. */
+export type SignedHead = readonly [bytes: Uint8Array, signature: Uint8Array];
+
 declare const verified: unique symbol;
 
 /** A head whose signature by its feed's owner was checked; only this room makes one. */

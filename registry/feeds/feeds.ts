@@ -2,7 +2,7 @@
 
 import type { Identity } from '../identity.ts';
 import { RegistryError } from '../registry-error.ts';
-import { fit, sameBytes } from '../wire.ts';
+import { sameBytes } from '../wire.ts';
 import {
   type Change,
   type Epoch,
@@ -16,35 +16,33 @@ import {
   recordHash,
   recordKey,
   relate,
+  type SignedHead,
   type VerifiedDelta,
   type VerifiedHead,
+  verifyHead,
 } from './feed.ts';
-import type { FeedStore, HeadRow } from './store.ts';
-import { emptyRoot, find, put, remove, rootOf, type Trie } from './trie.ts';
+import { type Contents, type Held, heldIn, nothingOf } from './held.ts';
+import { provesEquivocation, type Quarantine, Rivals } from './quarantine.ts';
+import { Served } from './served.ts';
+import type { FeedStore, HeadRow, Put } from './store.ts';
+import { emptyRoot, find, leavesOf, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
 
-/** What became of a delta or snapshot. `gap` needs a pull; `refused` left the state as it was. */
-export type Applied = 'applied' | 'known' | 'gap' | 'equivocation' | 'other-epoch' | 'refused';
+/**
+ * What became of a delta, snapshot or repair. `gap` needs a pull; `refused` left the state as it was. `equivocation` and
+ * `clone` quarantined the owner just now.
+ */
+export type Applied = 'applied' | 'known' | 'gap' | 'equivocation' | 'other-epoch' | 'clone' | 'refused';
 
 /** Says why a record is hidden, or undefined where it may be seen. */
 export type Judge = (feed: string, change: Change) => string | undefined;
 
-/** A page of a snapshot: records in the order of their keys, and the head that stood when it was read. */
-export interface Page {
-  readonly head: readonly [Uint8Array, Uint8Array];
-  readonly records: readonly Change[];
-  /** The last key of the page; undefined after the last page. */
-  readonly next: Uint8Array | undefined;
+export interface FeedsOptions {
+  /** The highest epoch counter of a feed whose quarantine an admin lifted; 0 where none did. */
+  readonly pardoned?: (feed: string) => number;
+  /** Milliseconds that never go back. */
+  readonly monotonic?: () => number;
 }
 
-interface Feed {
-  readonly head: HeadRow;
-  readonly trie: Trie;
-  readonly count: number;
-}
-
-/** A page of a snapshot has at most this many bytes of bodies: an answer stays below 1 MiB. */
-const maxPageBytes = 700 * 1024;
-const maxPageRecords = 2_000;
 /** A new epoch starts with all its records in its first delta, where they fit; else it is fetched as a snapshot. */
 const maxFirstDeltaBytes = 128 * 1024;
 
@@ -52,21 +50,21 @@ export class Feeds {
   readonly #store: FeedStore;
   readonly #identity: Identity;
   readonly #judge: Judge;
-  readonly #feeds = new Map<string, Feed>();
+  readonly #pardoned: (feed: string) => number;
+  readonly #monotonic: () => number;
+  readonly #rivals = new Rivals();
+  readonly #feeds = new Map<string, Held>();
+  /** What others ask of the feeds. */
+  readonly served: Served;
 
-  constructor(store: FeedStore, identity: Identity, judge: Judge) {
+  constructor(store: FeedStore, identity: Identity, judge: Judge, options: FeedsOptions = {}) {
     this.#store = store;
     this.#identity = identity;
     this.#judge = judge;
-    for (const head of store.heads()) {
-      let trie: Trie;
-      let count = 0;
-      for (const { key, hash } of store.keys(head.feed)) {
-        trie = put(trie, key, hash);
-        count += 1;
-      }
-      this.#feeds.set(head.feed, { head, trie, count });
-    }
+    this.#pardoned = options.pardoned ?? (() => 0);
+    this.#monotonic = options.monotonic ?? (() => 0);
+    this.served = new Served(store, (feed) => this.#feeds.get(feed));
+    for (const head of store.heads()) this.#feeds.set(head.feed, heldIn(store, head));
   }
 
   /** Where each feed stands. */
@@ -84,24 +82,64 @@ export class Feeds {
     return head && { feed, epoch: head.epoch, sequence: head.sequence, hash: head.hash };
   }
 
-  /** The owners that signed two heads for one place: nothing more is taken from them. */
+  /** The trie of a feed as it is here now; undefined for the empty one. */
+  trie(feed: string): Trie {
+    return this.#feeds.get(feed)?.contents().trie;
+  }
+
+  /** The number of records of a feed. */
+  count(feed: string): number {
+    return this.#feeds.get(feed)?.contents().count ?? 0;
+  }
+
+  /** The owners that nothing more is taken from, until they are pardoned and begin a new epoch. */
   quarantined(): string[] {
     return [...this.#feeds.values()].filter(({ head }) => head.quarantine).map(({ head }) => head.feed);
   }
 
-  isQuarantined(feed: string): boolean {
-    return this.#feeds.get(feed)?.head.quarantine !== undefined;
+  /** Why an owner is quarantined. */
+  quarantineOf(feed: string): Quarantine | undefined {
+    return this.#feeds.get(feed)?.head.quarantine;
+  }
+
+  /** Whether nothing is taken from that owner in an epoch of that counter, or in the one that is here. */
+  isQuarantined(feed: string, counter?: number): boolean {
+    const head = this.#feeds.get(feed)?.head;
+    if (!head?.quarantine) return false;
+    const pardoned = this.#pardoned(feed);
+    return pardoned < head.quarantine.counter || (counter ?? head.epoch.counter) <= pardoned;
+  }
+
+  /** Two heads that the owner signed for one place, as received; `provesEquivocation` holds for them. */
+  evidence(feed: string): readonly [SignedHead, SignedHead] | undefined {
+    return this.#store.evidence(feed);
+  }
+
+  /** Quarantines an owner for two heads that prove its equivocation, whoever brought them; false where that is no news. */
+  accuse(a: VerifiedHead, b: VerifiedHead): boolean {
+    const { feed, epoch } = a.head;
+    const held = this.#feeds.get(feed);
+    if (!held || feed === this.#identity.stack || !provesEquivocation(a, b)) return false;
+    if (epoch.counter <= this.#pardoned(feed)) return false;
+    const { quarantine } = held.head;
+    if (quarantine?.reason === 'equivocation' && quarantine.counter >= epoch.counter) return false;
+    this.#store.database.transaction(() => {
+      this.#store.setEvidence(feed, a, b);
+      this.#quarantine(held, { reason: 'equivocation', counter: epoch.counter });
+    });
+    return true;
   }
 
   /** Writes the own feed: one delta for all changes, in the open transaction; undefined where nothing changes. */
   commit(mesh: string, changes: readonly Change[]): VerifiedDelta | undefined {
     const own = this.#own();
+    const before = own.contents();
     const real = changes.filter(({ kind, name, body }) => {
-      const old = find(own.trie, recordKey(kind, name));
+      const old = find(before.trie, recordKey(kind, name));
       return body === null ? old !== undefined : old === undefined || !sameBytes(old, recordHash(body));
     });
     if (real.length === 0) return undefined;
-    const next = this.#after(own, real);
+    const next = this.#after(own.head.feed, before, real);
     const previous = own.head.hash;
     const head = { epoch: own.head.epoch, sequence: own.head.sequence + 1, previous };
     return this.#writeOwn(mesh, head, next, real);
@@ -117,27 +155,29 @@ export class Feeds {
     const small = own.head.liveBytes <= maxFirstDeltaBytes;
     const changes = small ? records.map(({ kind, name, body }) => ({ kind, name, body })) : [];
     this.#store.clearDeltas(this.#identity.stack);
-    const next = { trie: own.trie, count: own.count, liveBytes: own.head.liveBytes };
-    return this.#writeOwn(mesh, { epoch, sequence: 1, previous: emptyRoot }, next, changes, false);
+    return this.#writeOwn(mesh, { epoch, sequence: 1, previous: emptyRoot }, own.contents(), changes, false);
   }
 
   /** Applies a delta of another's feed where its base is here and its root comes out. */
   apply(delta: VerifiedDelta): Applied {
     const feed = delta.head.feed;
-    const stored = this.#feeds.get(feed);
     const judged = this.#judgeHead(delta);
     if (judged !== 'next') return judged;
-    const base: Feed = delta.head.sequence === 1 || !stored ? emptyFeed(feed) : stored;
-    let next: After;
+    const stored = this.#feeds.get(feed) ?? nothingOf(feed);
+    const isFirst = delta.head.sequence === 1;
+    // An epoch that begins with the records of the one before changes none of them.
+    const isSame = isFirst && isAt(stored.contents(), delta);
+    const base = isFirst ? nothingOf(feed).contents() : stored.contents();
+    let next: Contents;
     try {
-      next = this.#after(base, delta.changes, delta.head.sequence === 1);
+      next = isSame ? stored.contents() : this.#after(feed, base, delta.changes, isFirst);
     } catch {
       return 'refused';
     }
-    if (next.count !== delta.head.count || !sameBytes(rootOf(next.trie), delta.head.root)) return 'gap';
+    if (!isAt(next, delta)) return 'gap';
     this.#store.database.transaction(() => {
-      if (base !== stored && stored) this.#store.dropRecords(feed);
-      this.#writeChanges(feed, delta.changes);
+      if (isFirst && !isSame) this.#store.dropRecords(feed);
+      if (!isSame) this.#writeChanges(feed, delta.changes);
       this.#store.addDelta(positionOf(delta), delta.wire);
       this.#keep(delta, next);
     });
@@ -149,54 +189,51 @@ export class Feeds {
     const feed = head.head.feed;
     const judged = this.#judgeHead(head);
     if (judged !== 'next' && judged !== 'gap') return judged;
-    let next: After;
-    try {
-      next = this.#after(emptyFeed(feed), records, true);
-    } catch {
-      return 'refused';
-    }
-    if (next.count !== head.head.count || !sameBytes(rootOf(next.trie), head.head.root)) return 'refused';
-    const old = this.#feeds.get(feed)?.trie;
+    const puts = records.flatMap(({ kind, name, body }): Put[] =>
+      body ? [{ kind, name, body, key: recordKey(kind, name), hash: recordHash(body) }] : [],
+    );
+    puts.sort((a, b) => Buffer.compare(a.key, b.key));
+    const liveBytes = puts.reduce((sum, { body }) => sum + body.byteLength, 0);
+    if (puts.length > maxFeedRecords || liveBytes > maxFeedBytes) return 'refused';
+    const trie = trieOf(puts.map(({ key, hash }) => ({ key, value: hash })));
+    const next: Contents = { trie, count: puts.length, liveBytes };
+    if (!isAt(next, head)) return 'refused';
+    const old = this.trie(feed);
     this.#store.database.transaction(() => {
       this.#store.clearDeltas(feed);
-      for (const { kind, name, key } of this.#store.names(feed)) {
-        if (!find(next.trie, key)) this.#store.removeRecord(feed, key, { kind, name });
-      }
-      const changed = records.filter(({ kind, name, body }) => {
-        const known = find(old, recordKey(kind, name));
-        return body === null || !known || !sameBytes(known, recordHash(body));
-      });
-      this.#writeChanges(feed, changed);
+      for (const { key } of leavesOf(old)) if (!find(trie, key)) this.#store.removeRecord(feed, key);
+      const changed = old ? puts.filter(({ key, hash }) => !isValue(find(old, key), hash)) : puts;
+      this.#putAll(feed, changed);
       this.#keep(head, next);
     });
     return 'applied';
   }
 
-  /** Deltas that follow a position, as they were received, or undefined where they aren't all kept. */
-  deltasAfter(have: Position, maxBytes: number): Uint8Array[] | undefined {
-    const stored = this.#feeds.get(have.feed)?.head;
-    if (!stored || stored.epoch.counter !== have.epoch.counter || !sameBytes(stored.epoch.nonce, have.epoch.nonce)) {
-      return undefined;
+  /** Brings another's feed from the trie that is here to a head by what differs; `base` is that trie when it was compared. */
+  repair(head: VerifiedHead, base: Trie, records: readonly Change[], removed: readonly Uint8Array[]): Applied {
+    const feed = head.head.feed;
+    const judged = this.#judgeHead(head);
+    if (judged !== 'next' && judged !== 'gap') return judged;
+    const stored = this.#feeds.get(feed) ?? nothingOf(feed);
+    if (!sameBytes(rootOf(stored.contents().trie), rootOf(base))) return 'gap';
+    const gone = removed.flatMap((key): Change[] => {
+      const row = this.#store.record(feed, key);
+      return row ? [{ kind: row.kind, name: row.name, body: null }] : [];
+    });
+    const changes = [...gone, ...records];
+    let next: Contents;
+    try {
+      next = this.#after(feed, stored.contents(), changes);
+    } catch {
+      return 'refused';
     }
-    if (have.sequence > stored.sequence || sameBytes(have.hash, stored.hash)) return [];
-    const deltas = this.#store.deltasAfter(have.feed, have.epoch.counter, have.sequence);
-    if (deltas.length === 0 || deltas.length !== stored.sequence - have.sequence) return undefined;
-    const fitting = fit(deltas, maxBytes, (delta) => delta);
-    return fitting.length > 0 ? fitting : undefined;
-  }
-
-  /** A page of the feed as it stands, from after that key; undefined where the feed isn't here. */
-  page(feed: string, after: Uint8Array): Page | undefined {
-    const stored = this.#feeds.get(feed)?.head;
-    if (!stored) return undefined;
-    const rows = this.#store.recordsAfter(feed, after, maxPageRecords);
-    const fitting = fit(rows, maxPageBytes, ({ body }) => body);
-    const done = fitting.length === rows.length && rows.length < maxPageRecords;
-    return {
-      head: [stored.bytes, stored.signature],
-      records: fitting.map(({ kind, name, body }) => ({ kind, name, body })),
-      next: done ? undefined : fitting.at(-1)?.key,
-    };
+    if (!isAt(next, head)) return 'refused';
+    this.#store.database.transaction(() => {
+      this.#store.clearDeltas(feed);
+      this.#writeChanges(feed, changes);
+      this.#keep(head, next);
+    });
+    return 'applied';
   }
 
   /** Forgets all feeds but the own one, in the open transaction. */
@@ -208,28 +245,28 @@ export class Feeds {
   }
 
   #judgeHead(verified: VerifiedHead): Applied | 'next' {
-    const feed = verified.head.feed;
-    const stored = this.#feeds.get(feed)?.head;
-    if (stored?.quarantine) return 'refused';
-    const relation = relate(stored, positionOf(verified), verified.head.previous);
-    if (relation === 'equivocation' && stored) {
-      this.#store.database.transaction(() => {
-        this.#store.addEvidence(feed, stored.hash, stored.bytes, stored.signature);
-        this.#store.addEvidence(feed, verified.hash, verified.bytes, verified.signature);
-        this.#setHead({ ...stored, quarantine: 'two heads of one epoch and sequence' });
-      });
+    const { feed, epoch, previous } = verified.head;
+    const held = this.#feeds.get(feed);
+    if (this.isQuarantined(feed, epoch.counter)) return 'refused';
+    const relation = relate(held?.head, positionOf(verified), previous);
+    if (relation === 'equivocation' && held) {
+      const stored = verifyHead(held.head.bytes, held.head.signature, verified.head.mesh);
+      return typeof stored !== 'string' && this.accuse(stored, verified) ? 'equivocation' : 'refused';
+    }
+    if (relation === 'other-epoch' && held && this.#rivals.saw(feed, epoch, this.#monotonic())) {
+      this.#store.database.transaction(() => this.#quarantine(held, { reason: 'clone', counter: epoch.counter }));
+      return 'clone';
     }
     if (relation === 'same' || relation === 'behind') return 'known';
     return relation === 'ahead' ? 'gap' : relation;
   }
 
-  #after(base: Feed, changes: readonly Change[], fresh = false): After {
-    let { trie, count } = base;
-    let liveBytes = base.head.liveBytes;
+  #after(feed: string, base: Contents, changes: readonly Change[], fresh = false): Contents {
+    let { trie, count, liveBytes } = base;
     for (const { kind, name, body } of changes) {
       const key = recordKey(kind, name);
       const had = find(trie, key) !== undefined;
-      if (had && !fresh) liveBytes -= this.#store.record(base.head.feed, key)?.body.byteLength ?? 0;
+      if (had && !fresh) liveBytes -= this.#store.record(feed, key)?.body.byteLength ?? 0;
       if (had) count -= 1;
       if (body) {
         trie = put(trie, key, recordHash(body));
@@ -249,7 +286,7 @@ export class Feeds {
   #writeOwn(
     mesh: string,
     place: Pick<Head, 'epoch' | 'sequence' | 'previous'>,
-    next: After,
+    next: Contents,
     changes: readonly Change[],
     write = true,
   ): VerifiedDelta {
@@ -265,41 +302,42 @@ export class Feeds {
   }
 
   #writeChanges(feed: string, changes: readonly Change[]): void {
-    for (const change of changes) {
-      const key = recordKey(change.kind, change.name);
-      if (change.body) this.#store.putRecord(feed, key, recordHash(change.body), change, this.#judge(feed, change));
-      else this.#store.removeRecord(feed, key, change);
+    for (const { kind, name, body } of changes) {
+      const key = recordKey(kind, name);
+      if (body) this.#putAll(feed, [{ kind, name, body, key, hash: recordHash(body) }]);
+      else this.#store.removeRecord(feed, key);
     }
   }
 
-  #keep(verified: VerifiedHead, { trie, count, liveBytes }: After): void {
+  #putAll(feed: string, puts: readonly Put[]): void {
+    for (const one of puts) this.#store.putRecord(feed, one, this.#judge(feed, one));
+  }
+
+  #keep(verified: VerifiedHead, contents: Contents): void {
     const { bytes, signature } = verified;
-    const head: HeadRow = { ...positionOf(verified), bytes, signature, liveBytes, quarantine: undefined };
-    this.#store.putHead(head);
-    this.#store.database.afterCommit(() => this.#feeds.set(head.feed, { head, trie, count }));
+    const { liveBytes } = contents;
+    this.#hold({ ...positionOf(verified), bytes, signature, liveBytes, quarantine: undefined }, () => contents);
   }
 
-  #setHead(head: HeadRow): void {
-    this.#store.putHead(head);
-    this.#store.database.afterCommit(() => {
-      const feed = this.#feeds.get(head.feed);
-      if (feed) this.#feeds.set(head.feed, { ...feed, head });
-    });
+  #quarantine(held: Held, quarantine: Quarantine): void {
+    this.#hold({ ...held.head, quarantine }, held.contents);
   }
 
-  #own(): Feed {
-    return this.#feeds.get(this.#identity.stack) ?? emptyFeed(this.#identity.stack);
+  #hold(head: HeadRow, contents: () => Contents): void {
+    this.#store.putHead(head);
+    this.#store.database.afterCommit(() => this.#feeds.set(head.feed, { head, contents }));
+  }
+
+  #own(): Held {
+    return this.#feeds.get(this.#identity.stack) ?? nothingOf(this.#identity.stack);
   }
 }
 
-interface After {
-  readonly trie: Trie;
-  readonly count: number;
-  readonly liveBytes: number;
+/** Whether that is what the head's owner signed. */
+function isAt({ trie, count }: Contents, { head }: VerifiedHead): boolean {
+  return count === head.count && sameBytes(rootOf(trie), head.root);
 }
 
-function emptyFeed(feed: string): Feed {
-  const epoch = { counter: 0, nonce: new Uint8Array(16) };
-  const blank = { bytes: new Uint8Array(), signature: new Uint8Array(), liveBytes: 0, quarantine: undefined };
-  return { head: { feed, epoch, sequence: 0, hash: emptyRoot, ...blank }, trie: undefined, count: 0 };
+function isValue(value: Uint8Array | undefined, hash: Uint8Array): boolean {
+  return value !== undefined && sameBytes(value, hash);
 }

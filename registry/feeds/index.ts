@@ -9,6 +9,7 @@ export {
   type Position,
   positionOf,
   positionSchema,
+  recordKey,
   relate,
   signedHeadSchema,
   type VerifiedDelta,
@@ -19,3 +20,4 @@ export {
 export { type Applied, Feeds } from './feeds.ts';
 export { makeProvenRecord, maxProvenBytes, type ProvenRecord, verifyProvenRecord } from './proven.ts';
 export { FeedStore, type RecordRow } from './store.ts';
+export { remove, rootOf } from './trie.ts';

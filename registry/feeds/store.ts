@@ -1,6 +1,7 @@
 // All SQL of feeds: heads, records, deltas, evidence, and the positions that readers follow.
 import { type Database, Prepared } from '../database.ts';
-import type { Change, Position } from './feed.ts';
+import type { Change, Position, SignedHead } from './feed.ts';
+import type { Quarantine } from './quarantine.ts';
 
 /** Deltas kept a feed, so that a short gap costs only what is missing; a longer one costs a snapshot. */
 const keptDeltas = 128;
@@ -13,7 +14,7 @@ export interface HeadRow extends Position {
   readonly bytes: Uint8Array;
   readonly signature: Uint8Array;
   readonly liveBytes: number;
-  readonly quarantine: string | undefined;
+  readonly quarantine: Quarantine | undefined;
 }
 
 export interface RecordRow {
@@ -27,6 +28,9 @@ export interface RecordRow {
   readonly fault: string | null;
 }
 
+/** A record to be written, with its place in the trie and what stands there. */
+export interface Put extends Pick<RecordRow, 'kind' | 'name' | 'body' | 'key' | 'hash'> {}
+
 interface RawHead {
   feed: string;
   counter: number;
@@ -37,6 +41,7 @@ interface RawHead {
   signature: Uint8Array;
   live_bytes: number;
   quarantine: string | null;
+  quarantine_counter: number | null;
 }
 
 /** Reads and writes the tables of feeds; whoever calls decides what one transaction is. */
@@ -55,7 +60,7 @@ export class FeedStore {
 
   putHead(head: HeadRow): void {
     this.#sql.run(
-      'INSERT OR REPLACE INTO registry_head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO registry_head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       head.feed,
       head.epoch.counter,
       head.epoch.nonce,
@@ -64,32 +69,46 @@ export class FeedStore {
       head.bytes,
       head.signature,
       head.liveBytes,
-      head.quarantine ?? null,
+      head.quarantine?.reason ?? null,
+      head.quarantine?.counter ?? null,
     );
   }
 
-  addEvidence(feed: string, hash: Uint8Array, bytes: Uint8Array, signature: Uint8Array): void {
-    this.#sql.run('INSERT OR IGNORE INTO registry_evidence VALUES (?, ?, ?, ?)', feed, hash, bytes, signature);
+  /** Keeps two heads as the evidence against an owner, in place of older ones. */
+  setEvidence(feed: string, ...heads: readonly Pick<HeadRow, 'hash' | 'bytes' | 'signature'>[]): void {
+    this.#sql.run('DELETE FROM registry_evidence WHERE feed = ?', feed);
+    for (const { hash, bytes, signature } of heads) {
+      this.#sql.run('INSERT INTO registry_evidence VALUES (?, ?, ?, ?)', feed, hash, bytes, signature);
+    }
   }
 
-  putRecord(feed: string, key: Uint8Array, hash: Uint8Array, change: Change, fault: string | undefined): void {
-    const position = this.#addChange(feed, change.kind, change.name);
+  evidence(feed: string): readonly [SignedHead, SignedHead] | undefined {
+    const sql = 'SELECT bytes, signature FROM registry_evidence WHERE feed = ? ORDER BY hash';
+    const [one, other] = this.#sql
+      .all<Pick<HeadRow, 'bytes' | 'signature'>>(sql, feed)
+      .map(({ bytes, signature }): SignedHead => [bytes, signature]);
+    return one && other && [one, other];
+  }
+
+  putRecord(feed: string, { kind, name, body, key, hash }: Put, fault: string | undefined): void {
+    const position = this.#addChange(feed, kind, name);
     this.#sql.run(
       'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       feed,
-      change.kind,
-      change.name,
+      kind,
+      name,
       key,
       hash,
-      change.body,
+      body,
       position,
       fault ?? null,
     );
   }
 
-  removeRecord(feed: string, key: Uint8Array, change: Pick<Change, 'kind' | 'name'>): void {
-    const removed = this.#sql.run('DELETE FROM registry_record WHERE feed = ? AND key = ?', feed, key);
-    if (removed > 0) this.#addChange(feed, change.kind, change.name);
+  removeRecord(feed: string, key: Uint8Array): void {
+    const sql = 'DELETE FROM registry_record WHERE feed = ? AND key = ? RETURNING kind, name';
+    const removed = this.#sql.get<Pick<RecordRow, 'kind' | 'name'>>(sql, feed, key);
+    if (removed) this.#addChange(feed, removed.kind, removed.name);
   }
 
   setFault(feed: string, key: Uint8Array, fault: string | undefined): void {
@@ -100,14 +119,9 @@ export class FeedStore {
     return this.#sql.get<RecordRow>('SELECT * FROM registry_record WHERE feed = ? AND key = ?', feed, key);
   }
 
-  /** Keys and hashes of a feed, to build its trie from. */
-  keys(feed: string): { readonly key: Uint8Array; readonly hash: Uint8Array; readonly sizeBytes: number }[] {
-    return this.#sql.all('SELECT key, hash, length(body) AS sizeBytes FROM registry_record WHERE feed = ?', feed);
-  }
-
-  /** What a feed's records are called, without their bodies. */
-  names(feed: string): Pick<RecordRow, 'kind' | 'name' | 'key'>[] {
-    return this.#sql.all('SELECT kind, name, key FROM registry_record WHERE feed = ?', feed);
+  /** Keys and hashes of a feed in the order of the keys, to build its trie from. */
+  keys(feed: string): { readonly key: Uint8Array; readonly value: Uint8Array }[] {
+    return this.#sql.all('SELECT key, hash AS value FROM registry_record WHERE feed = ? ORDER BY key', feed);
   }
 
   /** Records of a feed in the order of their keys, from after that one. */
@@ -253,6 +267,12 @@ function toHead(row: RawHead): HeadRow {
     bytes: row.bytes,
     signature: row.signature,
     liveBytes: row.live_bytes,
-    quarantine: row.quarantine ?? undefined,
+    quarantine:
+      row.quarantine === null
+        ? undefined
+        : {
+            reason: row.quarantine === 'clone' ? 'clone' : 'equivocation',
+            counter: row.quarantine_counter ?? row.counter,
+          },
   };
 }

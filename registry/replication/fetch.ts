@@ -75,7 +75,7 @@ export class Fetch {
 
   constructor(parts: FetchParts) {
     this.#parts = parts;
-    parts.network.serve(feedProtocol, memberBounds, async (request) => this.#answerFeed(request));
+    parts.network.serve(feedProtocol, memberBounds, async (request, { from }) => this.#answerFeed(request, from));
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
@@ -220,14 +220,14 @@ export class Fetch {
     }
   }
 
-  #answerFeed(request: Uint8Array): Uint8Array {
+  #answerFeed(request: Uint8Array, from: StackId): Uint8Array {
     const { feeds, membership } = this.#parts;
     const read = fromBytes(feedRequest, request, maxMessageBytes);
     if (!read) throw new Error('the request cannot be read');
-    if (!membership.valid(read.feed)) return toBytes({ none: true });
-    const deltas = read.have && feeds.deltasAfter(read.have, maxPulledBytes);
+    if (!membership.isNear(read.feed) || !membership.isNear(from)) return toBytes({ none: true });
+    const deltas = read.have && feeds.served.deltasAfter(read.have, maxPulledBytes);
     if (deltas) return toBytes({ deltas });
-    const page = feeds.page(read.feed, read.after ?? new Uint8Array());
+    const page = feeds.served.page(read.feed, read.after ?? new Uint8Array());
     if (!page) return toBytes({ none: true });
     const records = page.records.map(({ kind, name, body }) => [kind, name, body]);
     return toBytes({ head: page.head, records, next: page.next ?? null });

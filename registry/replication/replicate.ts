@@ -27,7 +27,11 @@ export type Deed =
   | { readonly type: 'renew'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
   | { readonly type: 'changed'; readonly feed: string }
-  | { readonly type: 'report'; readonly what: 'equivocation' | 'other-epoch' | 'refused'; readonly feed: string };
+  | {
+      readonly type: 'report';
+      readonly what: 'equivocation' | 'other-epoch' | 'clone' | 'refused';
+      readonly feed: string;
+    };
 
 export interface ReplicateOptions {
   /** How long changes after the first are gathered. */
@@ -73,6 +77,7 @@ const faultOf = {
   signature: 'refused-signature',
   mesh: 'other-mesh',
   changes: 'junk',
+  proof: 'junk',
 } as const satisfies Record<Exclude<ReturnType<typeof verifyDelta>, VerifiedDelta>, WireFault>;
 
 /** Deltas and heads that are known again without verifying them: what a busy mesh of 1,000 publishes in some seconds. */
@@ -81,6 +86,7 @@ const maxKnown = 8_192;
 export interface Surroundings {
   readonly self: StackId;
   mesh(): string;
+  /** Whether a stack is a member of the own zone: others' feeds are neither taken nor given. */
   isMember(stack: StackId): boolean;
   /** 0 to 1. */
   chance(): number;
@@ -146,6 +152,7 @@ export class Replica {
       owners: new Map(),
       take: () => [],
     });
+    if (!this.#around.isMember(from)) return refuse('other-mesh');
     if (message.byteLength > maxMessageBytes * 2) return refuse('oversized');
     const read = fromBytes(messageSchema, message, maxMessageBytes * 2);
     if (!read) return refuse('refused-shape');
@@ -211,7 +218,9 @@ export class Replica {
       const isOwn = position.feed === this.#around.self;
       const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted = (isNews || (isOwn && relation === 'other-epoch')) && !this.#feeds.isQuarantined(position.feed);
+      const isWanted =
+        (isNews || (isOwn && relation === 'other-epoch')) &&
+        !this.#feeds.isQuarantined(position.feed, position.epoch.counter);
       return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
     });
   }

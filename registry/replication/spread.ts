@@ -73,7 +73,7 @@ export class Spread {
   /** Listens to the mesh that this stack is in now. */
   enter(): void {
     const mesh = this.#parts.membership.roster.mesh;
-    const topic = topicOf(mesh);
+    const topic = topicOf(mesh, this.#parts.membership.zone);
     if (this.#topic.name !== topic) {
       // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
       this.#topic.end();
@@ -94,7 +94,7 @@ export class Spread {
     for (const deed of deeds) {
       if (this.#parts.signal.aborted) return;
       if (deed.type === 'publish') {
-        this.#parts.network.publish(topicOf(this.#parts.membership.roster.mesh), deed.message);
+        this.#parts.network.publish(this.#topic.name, deed.message);
       } else if (deed.type === 'exchange') void this.exchange(deed.with);
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
       else if (deed.type === 'statements') this.#state(deed.wires);
@@ -115,7 +115,7 @@ export class Spread {
       const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, ask), maxMessageBytes);
       if (!answer) throw new Error('the answer cannot be read');
       if (answer.statements) await this.#exchangeRoster(peer, answer.statements);
-      if (answer.heads) {
+      if (answer.heads && membership.isNear(peer)) {
         this.do(replica.heads(answer.heads, peer));
         const offer = replica.newsFor(answer.heads).slice(0, 4_000);
         if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
@@ -157,9 +157,10 @@ export class Spread {
     const { replica, membership } = this.#parts;
     const read = fromBytes(headsRequest, request, maxMessageBytes);
     if (!read) throw new Error('the request cannot be read');
-    if (read.offer) this.do(replica.heads(read.offer, from));
+    const isNear = membership.isNear(from);
+    if (read.offer && isNear) this.do(replica.heads(read.offer, from));
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
-    const sameHeads = read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
+    const sameHeads = !isNear || read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
     return toBytes({
       statements: sameRoster ? null : membership.statements.slice(0, maxStatements).map(({ id }) => id),
       heads: sameHeads ? null : replica.positions().slice(0, 4_000),
@@ -199,6 +200,6 @@ export class Spread {
   }
 }
 
-function topicOf(mesh: string): string {
-  return `/hermesh/feeds/1.0.0/${mesh}`;
+function topicOf(mesh: string, zone: string): string {
+  return `/hermesh/feeds/1.0.0/${mesh}${zone === '' ? '' : `/${zone}`}`;
 }

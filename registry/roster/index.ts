@@ -2,5 +2,5 @@
 export { Admission, joinProtocol, joinTimeoutMs, maxJoinRequestBytes, readToken, writeToken } from './admission.ts';
 export { askToJoin } from './joining.ts';
 export { Membership } from './membership.ts';
-export type { Statement } from './roster.ts';
+export type { Roster, Statement } from './roster.ts';
 export { RosterStore } from './store.ts';

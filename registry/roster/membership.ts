@@ -66,6 +66,11 @@ export class Membership {
     return member?.state === 'valid' && member.notAfter > this.#now() ? member : undefined;
   }
 
+  /** Whether a stack is a member of the own zone, with which everything is replicated. */
+  isNear(stack: StackId): boolean {
+    return this.valid(stack)?.zone === this.zone;
+  }
+
   /** Adds statements that have effect, in a transaction of their own where none is open; returns those that were new. */
   add(wires: readonly Uint8Array[]): readonly Statement[] {
     const known = new Set(this.#statements.map((statement) => statement.id));

@@ -55,6 +55,9 @@ export interface ConstellationOptions {
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
   readonly now?: () => number;
+  /** The zone that is founded or asked for. */
+  readonly zone?: string;
+  readonly maxZoneMembers?: number;
 }
 
 /** Registries that share one hub; short intervals, so that a test waits for milliseconds. */
@@ -85,6 +88,9 @@ export class Constellation implements AsyncDisposable {
       log: silentLog,
       replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
       retryMs: 50,
+      zones: { lookMs: 100, refreshMs: 1_000, roundMs: 200, staleMs: 3_000 },
+      ...(all.zone === undefined ? {} : { zone: all.zone }),
+      ...(all.maxZoneMembers === undefined ? {} : { maxZoneMembers: all.maxZoneMembers }),
     });
     // As a daemon does, so that the others know where to dial it.
     registry.write([{ kind: 'stack', name, body: { name, addresses: [...network.addresses()] } }]);
