@@ -1,7 +1,18 @@
 // Which mesh this stack is in, and how that changes: founding, joining, leaving, and revoking others; each in one transaction.
 import type { Feeds } from '#registry/feeds';
-import { askToJoin, type Membership, type RosterStore, readToken, type Statement } from '#registry/roster';
+import {
+  askToJoin,
+  type JoinerFacts,
+  type Membership,
+  probeInvite,
+  type RosterStore,
+  readToken,
+  rootHash,
+  type Statement,
+  type Welcome,
+} from '#registry/roster';
 import { type Clock, pause } from './clock.ts';
+import type { DeedOptions } from './contract.ts';
 import type { Identity } from './identity.ts';
 import type { Log } from './log.ts';
 import type { Members } from './members.ts';
@@ -55,48 +66,112 @@ export class Belonging {
       const hasLeft = membership.roster.memberships.get(identity.stack)?.state === 'left';
       if (store.setting('mesh') === undefined || hasLeft)
         this.#change(() => membership.found(name, random(nonceBytes), zone));
-      membership.renewOwn();
+      store.dropInvitesUntil(this.#parts.clock.now());
       standing.judgeByKinds();
     });
   }
 
-  async join(line: string, { signal }: { signal: AbortSignal }): Promise<void> {
-    const { identity, network, name, zone, membership, clock, random, log } = this.#parts;
+  async join(line: string, { signal, within }: { signal: AbortSignal } & DeedOptions): Promise<void> {
+    const { identity, membership, log } = this.#parts;
     const token = readToken(line);
     if (token.mesh === membership.roster.mesh && membership.valid(identity.stack)) return;
     this.#requireAlone();
-    const nonce = random(nonceBytes);
-    const facts = { identity, network, name, zone, addresses: this.#parts.ownAddresses(), nonce, clock };
     const limit = AbortSignal.any([signal, this.#parts.signal]);
-    const statements = await askToJoin(token, facts, { signal: limit });
+    const statements = await askToJoin(token, this.#facts(), { signal: limit });
     limit.throwIfAborted();
     // Somebody may have joined here meanwhile.
     this.#requireAlone();
     this.#enter(() => {
       membership.enter(token.mesh, statements);
       this.#parts.store.setAddresses(token.stack, token.addresses);
-    });
+    }, within);
     log.info({ mesh: token.mesh, by: token.stack }, 'joined');
     await this.#parts.dial(token.stack);
   }
 
-  async revoke(label: string): Promise<void> {
+  async probe(line: string, { signal }: { signal: AbortSignal }): Promise<Welcome> {
+    return probeInvite(readToken(line), this.#facts(), { signal: AbortSignal.any([signal, this.#parts.signal]) });
+  }
+
+  async revoke(label: string, options: DeedOptions = {}): Promise<void> {
     const { membership, members, stated, tell } = this.#parts;
-    const statements = membership.revoke(members.stackOf(label));
+    const statements = this.#inOne(() => membership.revoke(members.stackOf(label)), options.within);
     stated(statements);
     await tell(statements);
   }
 
-  async leave(): Promise<void> {
+  async leave({ within }: DeedOptions = {}): Promise<void> {
     const { membership, members, name, zone, random, network, clock, signal, tell } = this.#parts;
-    if (members.others().length > 0) {
+    const hasOthers = members.others().length > 0;
+    if (hasOthers) {
       const told = new AbortController();
       const limit = AbortSignal.any([signal, told.signal]);
-      await Promise.race([tell(membership.leave()), pause(clock, leaveTimeoutMs, { signal: limit })]);
+      const given = this.#inOne(() => membership.leave(), within);
+      await Promise.race([tell(given), pause(clock, leaveTimeoutMs, { signal: limit })]);
       told.abort();
     }
-    this.#enter(() => membership.found(name, random(nonceBytes), zone));
+    this.#enter(() => membership.found(name, random(nonceBytes), zone), hasOthers ? undefined : within);
     await Promise.all(network.connected().map((peer) => network.disconnect(peer)));
+  }
+
+  /** Signs a root and gives its hash; that of the one that waits already where this stack signed it before. */
+  signRoot(
+    wanted: { readonly admins: readonly string[]; readonly threshold: number } | undefined,
+    options: DeedOptions,
+  ): string {
+    const { membership, members, random } = this.#parts;
+    const signed = this.#state(
+      () =>
+        wanted
+          ? membership.proposeRoot(
+              wanted.admins.map((each) => members.stackOf(each)),
+              wanted.threshold,
+              random(nonceBytes),
+            )
+          : membership.approveRoot(),
+      options,
+    );
+    const payload = signed[0]?.payload;
+    if (payload?.type === 'root') return rootHash(payload);
+    throw new RegistryError(
+      'root-invalid',
+      'Cannot sign the root: this stack signed it already, or too many that wait',
+    );
+  }
+
+  pardon(label: string, options: DeedOptions): { readonly stack: StackId; readonly counter: number } {
+    const { membership, members, feeds } = this.#parts;
+    const stack = members.stackOf(label);
+    const counter = feeds.position(stack)?.epoch.counter ?? 0;
+    this.#state(() => membership.pardon(stack, counter), options);
+    return { stack, counter };
+  }
+
+  /** States something about the mesh, in one transaction with `within`; the others are told behind. */
+  #state(make: () => readonly Statement[], { within }: DeedOptions): readonly Statement[] {
+    const statements = this.#inOne(make, within);
+    this.#parts.stated(statements);
+    void this.#parts.tell(statements);
+    return statements;
+  }
+
+  #inOne(make: () => readonly Statement[], within?: () => void): readonly Statement[] {
+    const { store, membership } = this.#parts;
+    try {
+      return store.database.transaction(() => {
+        const statements = make();
+        within?.();
+        return statements;
+      });
+    } catch (error) {
+      membership.reload();
+      throw error;
+    }
+  }
+
+  #facts(): JoinerFacts {
+    const { identity, network, name, zone, clock, random, ownAddresses } = this.#parts;
+    return { identity, network, name, zone, addresses: ownAddresses(), nonce: random(nonceBytes), clock };
   }
 
   #requireAlone(): void {
@@ -109,9 +184,12 @@ export class Belonging {
   }
 
   /** Another mesh in place of this one, in one transaction: other feeds go, the own one is written anew. */
-  #enter(fill: () => void): void {
+  #enter(fill: () => void, within?: () => void): void {
     try {
-      this.#parts.store.database.transaction(() => this.#change(fill));
+      this.#parts.store.database.transaction(() => {
+        this.#change(fill);
+        within?.();
+      });
     } catch (error) {
       this.#parts.membership.reload();
       throw error;

@@ -3,6 +3,7 @@
 import type { Directory } from '#registry/directory';
 import type { Presence } from '#registry/liveness';
 import type { ReplicateOptions } from '#registry/replication';
+import type { TimeSample, Welcome } from '#registry/roster';
 import type { Found, ZoneOptions, ZoneSummary } from '#registry/zones';
 import type { Clock } from './clock.ts';
 import type { Database } from './database.ts';
@@ -27,6 +28,8 @@ export interface Member {
   readonly expires: number;
   /** The public key that secrets for it are sealed to, 32 bytes. */
   readonly x25519: Uint8Array;
+  /** Why nothing more is taken from its feed. */
+  readonly quarantine?: string;
 }
 
 /** A record to write; `body` undefined deletes it. */
@@ -34,6 +37,36 @@ export interface Write {
   readonly kind: string;
   readonly name: string;
   readonly body: unknown;
+}
+
+/** A change of the mesh that is one transaction with what else must stand or fall with it. */
+export interface DeedOptions {
+  /** Runs inside the transaction; what it throws undoes the change, and is thrown on. */
+  readonly within?: () => void;
+}
+
+/** One version of the document that names the founders of a mesh. */
+export interface MeshRoot {
+  readonly version: number;
+  /** SHA-256 of what it says, in hex. */
+  readonly hash: string;
+  readonly admins: readonly StackId[];
+  /** So many of them make the next version. */
+  readonly threshold: number;
+  readonly signers: readonly StackId[];
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** The signed statements as they were received. */
+  readonly statements: readonly Uint8Array[];
+}
+
+export interface MeshRoots {
+  /** The oldest first; the last one counts. */
+  readonly chain: readonly MeshRoot[];
+  /** Would follow the newest once enough of its admins signed. */
+  readonly proposals: readonly MeshRoot[];
+  /** Signed by enough, and outdone by another one of the same version: two groups of admins agreed on two things. */
+  readonly forks: readonly MeshRoot[];
 }
 
 export interface RegistryOptions {
@@ -68,6 +101,23 @@ export interface Registry extends AsyncDisposable {
   readonly directory: Directory;
   mesh(): { readonly id: string; readonly foundedHere: boolean };
   members(): Member[];
+  /** One member by its id, without reading all; undefined for a stranger. */
+  member(stack: StackId): Member | undefined;
+  roots(): MeshRoots;
+  /**
+   * Signs the root that is to follow: these admins (ids or names) and this threshold, or, left out, the only one that waits
+   * for signatures. Throws `not-admin`, `unknown-stack` or `root-invalid`.
+   */
+  signRoot(
+    wanted: { readonly admins: readonly string[]; readonly threshold: number } | undefined,
+    options?: DeedOptions,
+  ): MeshRoot;
+  /** Takes the feed of a quarantined stack again, from its next epoch on. Throws `not-admin` or `unknown-stack`. */
+  pardon(stack: string, options?: DeedOptions): { readonly stack: StackId; readonly counter: number };
+  /** What a member's clock said in an exchange. */
+  timeSample(sample: TimeSample): void;
+  /** The mesh's time in milliseconds since 1970, and how far the own clock is ahead of it. */
+  time(): { readonly now: number; readonly skewMs: number };
   /** Owners that signed two histories of their feed; nothing more is taken from them. */
   quarantined(): StackId[];
   /** All zones of the mesh, by name; a mesh of up to 500 stacks has one, which has no name. */
@@ -84,12 +134,14 @@ export interface Registry extends AsyncDisposable {
    * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
    */
   write(changes: readonly Write[]): void;
-  /** One line for who is to join, and when it runs out. Throws `not-admin`. */
+  /** One line for who is to join, and when it runs out. Throws `not-admin` or `clock-off`. */
   createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number };
   /** Joins the mesh of the token, from a mesh where this stack is alone; a join that throws changed nothing. */
-  join(token: string, options: { signal: AbortSignal }): Promise<void>;
-  /** Revokes a stack for ever, by id or name. */
-  revoke(stack: string): Promise<void>;
-  /** Leaves the mesh and founds one of its own, with the own records. */
-  leave(): Promise<void>;
+  join(token: string, options: { signal: AbortSignal } & DeedOptions): Promise<void>;
+  /** Whether the token would let this stack in; uses nothing up. Throws what `join` would throw. */
+  probe(token: string, options: { signal: AbortSignal }): Promise<Welcome>;
+  /** Revokes a stack for ever, by id or name. Resolves when the neighbours were told. */
+  revoke(stack: string, options?: DeedOptions): Promise<void>;
+  /** Leaves the mesh and founds one of its own, with the own records; `within` runs as the certificate is given up. */
+  leave(options?: DeedOptions): Promise<void>;
 }

@@ -29,6 +29,7 @@ export type {
   StackId,
   Verdict,
 } from './network.ts';
+export { mayOpen } from './network.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';

@@ -1,7 +1,7 @@
 // The members of the mesh as those above see them: names, roles, presence and addresses, and news of them.
 import type { Directory } from '#registry/directory';
 import type { Liveness, Presence } from '#registry/liveness';
-import type { Membership, RosterStore } from '#registry/roster';
+import type { CertifiedMember, Membership, RosterStore } from '#registry/roster';
 import { Broadcast } from './broadcast.ts';
 import type { Member } from './contract.ts';
 import { stackKind } from './kind.ts';
@@ -20,6 +20,8 @@ export interface MembersParts {
   readonly ownAddresses: () => readonly string[];
   /** Where the gateways of other zones said that they are. */
   readonly elsewhere: (stack: StackId) => readonly string[];
+  /** Why nothing more is taken from a feed. */
+  readonly quarantineOf: (stack: StackId) => string | undefined;
 }
 
 export class Members {
@@ -32,20 +34,21 @@ export class Members {
 
   /** All that the roster knows, by name; also those that left or were revoked. */
   list(): Member[] {
-    const { self, membership, ownAddresses } = this.#parts;
-    return [...membership.roster.memberships.values()]
-      .map(({ stack, name, zone, role, notAfter, x25519 }) => ({
-        stack,
-        name,
-        zone,
-        role,
-        self: stack === self,
-        liveness: this.presence(stack),
-        addresses: stack === self ? ownAddresses() : this.addressesOf(stack),
-        expires: notAfter,
-        x25519,
-      }))
+    const told = new Map(
+      this.#parts
+        .directory()
+        .list({ kind: stackKind, includeUnreachable: true })
+        .map(({ stack, body }) => [stack, body.addresses]),
+    );
+    return [...this.#parts.membership.roster.memberships.values()]
+      .map((each) => this.#toMember(each, told.get(each.stack)))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.stack < b.stack ? -1 : 1));
+  }
+
+  /** One of them; undefined for a stranger. */
+  of(stack: StackId): Member | undefined {
+    const found = this.#parts.membership.roster.memberships.get(stack);
+    return found && this.#toMember(found, this.#toldBy(stack));
   }
 
   /** The members with a valid certificate, but this stack. */
@@ -72,12 +75,7 @@ export class Members {
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
   addressesOf(stack: StackId): readonly string[] {
-    const { membership, directory, store, elsewhere } = this.#parts;
-    const told = membership.isNear(stack)
-      ? (directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses ?? [])
-      : [];
-    const all = [...told, ...elsewhere(stack), ...store.addresses(stack)];
-    return [...new Set(all)].slice(0, maxAddresses);
+    return this.#addresses(stack, this.#toldBy(stack));
   }
 
   /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
@@ -107,5 +105,36 @@ export class Members {
 
   close(): void {
     this.#news.close();
+  }
+
+  #toMember(
+    { stack, name, zone, role, notAfter, x25519 }: CertifiedMember,
+    told: readonly string[] | undefined,
+  ): Member {
+    const { self, ownAddresses, quarantineOf } = this.#parts;
+    const quarantine = quarantineOf(stack);
+    return {
+      stack,
+      name,
+      zone,
+      role,
+      self: stack === self,
+      liveness: this.presence(stack),
+      addresses: stack === self ? ownAddresses() : this.#addresses(stack, told),
+      expires: notAfter,
+      x25519,
+      ...(quarantine !== undefined && { quarantine }),
+    };
+  }
+
+  #toldBy(stack: StackId): readonly string[] | undefined {
+    // Of a stack of another zone nothing is here.
+    if (!this.#parts.membership.isNear(stack)) return undefined;
+    return this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses;
+  }
+
+  #addresses(stack: StackId, told: readonly string[] = []): readonly string[] {
+    const { elsewhere, store } = this.#parts;
+    return [...new Set([...told, ...elsewhere(stack), ...store.addresses(stack)])].slice(0, maxAddresses);
   }
 }

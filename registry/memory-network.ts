@@ -2,16 +2,17 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Broadcast } from './broadcast.ts';
 import { type Identity, makeIdentity } from './identity.ts';
-import type {
-  Access,
-  Exchange,
-  Handler,
-  Listener,
-  Network,
-  PeerEvent,
-  ProtocolOptions,
-  RequestOptions,
-  StackId,
+import {
+  type Access,
+  type Exchange,
+  type Handler,
+  type Listener,
+  mayOpen,
+  type Network,
+  type PeerEvent,
+  type ProtocolOptions,
+  type RequestOptions,
+  type StackId,
 } from './network.ts';
 import { RegistryError } from './registry-error.ts';
 import { sha256, toHex } from './wire.ts';
@@ -182,7 +183,7 @@ class MemoryNetwork implements Network {
 
   async answer(protocol: string, request: Uint8Array, exchange: Exchange): Promise<Uint8Array> {
     const served = this.#protocols.get(protocol);
-    if (!served || served.options.access !== exchange.access) {
+    if (!served || !mayOpen(exchange.access, served.options.access)) {
       throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
     }
     if (request.byteLength > served.options.maxRequestBytes) {

@@ -5,9 +5,15 @@ export type StackId = string;
 
 /**
  * What a connected peer may open. A `member` holds a certificate of the mesh; an `invite` is a peer that dialled with the
- * key of an open invite and may open only protocols served for invites. Everybody else is closed before a protocol is known.
+ * key of an open invite and may open only protocols served for invites; a `renewal` is a member whose certificate ran out,
+ * and may open only what is served for renewals. Everybody else is closed before a protocol is known.
  */
-export type Access = 'member' | 'invite';
+export type Access = 'member' | 'invite' | 'renewal';
+
+/** Whether who is let in so may open what is served for that; members may also open what is for renewals. */
+export function mayOpen(access: Access | undefined, needed: Access): boolean {
+  return access === needed || (access === 'member' && needed === 'renewal');
+}
 
 export interface Exchange {
   readonly from: StackId;

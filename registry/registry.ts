@@ -5,19 +5,29 @@ import { Liveness } from '#registry/liveness';
 import { Connections, defaultReplicateOptions, Replica, Spread } from '#registry/replication';
 import {
   Admission,
+  answerRenewal,
   joinProtocol,
   joinTimeoutMs,
   Membership,
+  MeshTime,
   maxJoinRequestBytes,
+  maxRenewRequestBytes,
+  Renewal,
   RosterStore,
+  renewProtocol,
+  renewTimeoutMs,
   type Statement,
+  type TimeSample,
+  type Welcome,
   writeToken,
 } from '#registry/roster';
 import { type Found, maxZoneMembers, type ZoneSummary, type Zones, zoneKind } from '#registry/zones';
 import { Belonging } from './belonging.ts';
-import type { Member, Registry, RegistryOptions, Write } from './contract.ts';
+import type { Clock } from './clock.ts';
+import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
 import { Kinds, type MemberRole } from './kind.ts';
 import { Members } from './members.ts';
+import { readMeshRoots } from './mesh-roots.ts';
 import type { StackId } from './network.ts';
 import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
@@ -42,6 +52,7 @@ class OpenRegistry implements Registry {
   readonly #standing: Standing;
   readonly #membership: Membership;
   readonly #feeds: Feeds;
+  readonly #time: MeshTime;
   readonly #admission: Admission;
   readonly #members: Members;
   readonly #ownFeed: OwnFeed;
@@ -51,6 +62,7 @@ class OpenRegistry implements Registry {
   readonly #connections: Connections;
   /** Opened last, as it looks at all the others. */
   #zones: Zones | undefined;
+  readonly #renewal: Renewal;
   readonly #stop = new AbortController();
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
@@ -65,25 +77,35 @@ class OpenRegistry implements Registry {
     const feedStore = new FeedStore(database);
     this.#feedStore = feedStore;
     const kinds = new Kinds([zoneKind, ...options.kinds]);
-    const membership = new Membership(rosterStore, identity, clock.now);
+    const time = new MeshTime({
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      floor: Number(rosterStore.setting('time-floor') ?? 0),
+      keep: (floor) => rosterStore.setSetting('time-floor', String(floor)),
+    });
+    this.#time = time;
+    const judged: Clock = {
+      now: () => time.now(),
+      monotonic: () => clock.monotonic(),
+      after: (...at) => clock.after(...at),
+    };
+    const membership = new Membership(rosterStore, identity, judged.now, () => time.requireClock());
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
     this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
       monotonic: () => clock.monotonic(),
+      pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
     });
-    this.#admission = new Admission(rosterStore, membership, clock.now, options.maxZoneMembers ?? maxZoneMembers);
+    this.#admission = new Admission(rosterStore, membership, judged.now, options.maxZoneMembers ?? maxZoneMembers);
     const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
-    this.#members = new Members({
-      self,
-      membership,
-      store: rosterStore,
-      liveness,
-      directory,
-      ownAddresses,
-      elsewhere: (stack) => this.#zones?.addressesOf(stack) ?? [],
-    });
+    const quarantineOf = (stack: StackId): string | undefined =>
+      this.#feeds.isQuarantined(stack) ? this.#feeds.quarantineOf(stack)?.reason : undefined;
+    const store = rosterStore;
+    const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
+    const seen = { liveness, directory, ownAddresses, elsewhere, quarantineOf };
+    this.#members = new Members({ self, membership, store, ...seen });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
@@ -113,7 +135,7 @@ class OpenRegistry implements Registry {
       ownFeed: this.#ownFeed,
       members: this.#members,
       ownAddresses,
-      clock,
+      clock: judged,
       random,
       log,
       signal,
@@ -134,8 +156,12 @@ class OpenRegistry implements Registry {
     const around = { self, mesh: () => membership.roster.mesh, isMember: isNear, chance };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
     this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
-    network.setGate((peer) => (isMember(peer) ? 'member' : this.#admission.isOpen(peer) ? 'invite' : undefined));
+    network.setGate((peer) => {
+      if (isMember(peer)) return 'member';
+      return membership.mayRenew(peer) ? 'renewal' : this.#admission.isOpen(peer) ? 'invite' : undefined;
+    });
     this.#serveJoins();
+    this.#serveRenewals();
     this.#spread = new Spread({
       network,
       replica: this.#replica,
@@ -147,7 +173,7 @@ class OpenRegistry implements Registry {
       changed: (feed) => this.#changed(feed),
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
-      due: () => this.#renewCertificate(),
+      due: () => this.#renewal.due(),
       exchanged: (peer) => this.#zones?.exchanged(peer),
     });
     this.#connections = new Connections({
@@ -179,14 +205,19 @@ class OpenRegistry implements Registry {
       reach: (stack, until) => this.#reach(stack, until),
       exchange: (stack) => this.#spread.exchange(stack),
     });
-  }
-
-  zones(): ZoneSummary[] {
-    return this.#zones?.list() ?? [];
-  }
-
-  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found> {
-    return this.#zones?.find(kind, label, options) ?? Promise.resolve({ records: [], unanswered: [] });
+    this.#renewal = new Renewal({
+      identity,
+      network,
+      membership,
+      clock: judged,
+      log,
+      signal,
+      chance,
+      retryMs: options.retryMs ?? defaultRetryMs,
+      addressesOf: (stack) => this.#members.addressesOf(stack),
+      stated: (statements) => this.#spreadNews(statements),
+    });
+    this.#renewal.due();
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
@@ -197,8 +228,45 @@ class OpenRegistry implements Registry {
     return this.#members.list();
   }
 
+  member(stack: StackId): Member | undefined {
+    return this.#members.of(stack);
+  }
+
+  roots(): MeshRoots {
+    return readMeshRoots(this.#membership);
+  }
+
+  signRoot(
+    wanted: { readonly admins: readonly string[]; readonly threshold: number } | undefined,
+    options: DeedOptions = {},
+  ): MeshRoot {
+    const hash = this.#belonging.signRoot(wanted, options);
+    const { chain, proposals, forks } = this.roots();
+    return [...chain, ...proposals, ...forks].find((root) => root.hash === hash) as MeshRoot;
+  }
+
+  pardon(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly counter: number } {
+    return this.#belonging.pardon(stack, options);
+  }
+
+  timeSample(sample: TimeSample): void {
+    if (this.#membership.valid(sample.stack)) this.#time.sample(sample);
+  }
+
+  time(): { readonly now: number; readonly skewMs: number } {
+    return { now: this.#time.now(), skewMs: this.#time.skewMs() };
+  }
+
   quarantined(): StackId[] {
     return this.#feeds.quarantined();
+  }
+
+  zones(): ZoneSummary[] {
+    return this.#zones?.list() ?? [];
+  }
+
+  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found> {
+    return this.#zones?.find(kind, label, options) ?? Promise.resolve({ records: [], unanswered: [] });
   }
 
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {
@@ -218,16 +286,20 @@ class OpenRegistry implements Registry {
     return { token, expiresAt };
   }
 
-  join(token: string, options: { signal: AbortSignal }): Promise<void> {
+  join(token: string, options: { signal: AbortSignal } & DeedOptions): Promise<void> {
     return this.#belonging.join(token, options);
   }
 
-  revoke(stack: string): Promise<void> {
-    return this.#belonging.revoke(stack);
+  probe(token: string, options: { signal: AbortSignal }): Promise<Welcome> {
+    return this.#belonging.probe(token, options);
   }
 
-  leave(): Promise<void> {
-    return this.#belonging.leave();
+  revoke(stack: string, options: DeedOptions = {}): Promise<void> {
+    return this.#belonging.revoke(stack, options);
+  }
+
+  leave(options: DeedOptions = {}): Promise<void> {
+    return this.#belonging.leave(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -240,19 +312,24 @@ class OpenRegistry implements Registry {
     const bounds = { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs } as const;
     this.#options.network.serve(joinProtocol, bounds, async (request, { from }) => {
       const { answer, admitted } = this.#admission.answer(request, from);
-      if (admitted) {
-        this.#stated([admitted]);
-        void this.#tell([admitted]);
-      }
+      if (admitted) this.#spreadNews([admitted]);
       return answer;
     });
   }
 
-  #renewCertificate(): void {
-    const renewed = this.#membership.renewOwn();
-    if (renewed.length === 0) return;
-    this.#stated(renewed);
-    void this.#tell(renewed);
+  #serveRenewals(): void {
+    const bounds = { access: 'renewal', maxRequestBytes: maxRenewRequestBytes, timeoutMs: renewTimeoutMs } as const;
+    this.#options.network.serve(renewProtocol, bounds, async (request, { from }) => {
+      const { answer, stated } = answerRenewal(this.#membership, request, from);
+      this.#spreadNews(stated);
+      return answer;
+    });
+  }
+
+  #spreadNews(statements: readonly Statement[]): void {
+    if (statements.length === 0) return;
+    this.#stated(statements);
+    void this.#tell(statements);
   }
 
   #changed(feed: string): void {
@@ -271,8 +348,16 @@ class OpenRegistry implements Registry {
   #stated(statements: readonly Statement[]): void {
     const { database, network } = this.#options;
     database.transaction(() => {
-      for (const { payload } of statements) if (payload.type === 'certificate') this.#standing.judgeAnew(payload.stack);
+      for (const stack of this.#membership.touched(statements)) this.#standing.judgeAnew(stack);
     });
+    for (const { payload } of statements) {
+      if ('stack' in payload && !this.#membership.valid(payload.stack)) this.#time.forget(payload.stack);
+    }
+    const { forks } = this.#membership.roster;
+    if (forks.length > 0 && statements.some(({ payload }) => payload.type === 'root')) {
+      const outdone = forks.map(({ hash, root, signers }) => ({ version: root.version, hash, signers }));
+      this.#options.log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
+    }
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
     this.#connections.check();
     this.#zones?.changed('roster');

@@ -1,7 +1,7 @@
 // Whom libp2p lets in, at each of its doors: inbound, outbound, and every stream of every protocol.
 import type { Connection, ConnectionGater, PeerId, Stream, StreamHandler } from '@libp2p/interface';
 import type { Registrar } from '@libp2p/interface-internal';
-import type { Access, StackId } from '#registry';
+import { type Access, mayOpen, type StackId } from '#registry';
 
 export class Gate {
   readonly #needs = new Map<string, Access>();
@@ -46,7 +46,7 @@ export class Gate {
 
   #guarded(protocol: string, handler: StreamHandler): StreamHandler {
     return (stream: Stream, connection: Connection) => {
-      if (this.of(connection.remotePeer) === (this.#needs.get(protocol) ?? 'member')) {
+      if (mayOpen(this.of(connection.remotePeer), this.#needs.get(protocol) ?? 'member')) {
         return handler(stream, connection);
       }
       stream.abort(new Error(`"${protocol}" is not served for this peer`));

@@ -223,7 +223,7 @@ class Libp2pNetwork implements Network {
         this.#log.debug({ peer: connection.remotePeer.toString(), error }, 'not admitted there');
         connection.abort(new Error('the other side did not admit this stack'));
       });
-    } else if (access === 'invite') {
+    } else if (access !== 'member') {
       const timer = setTimeout(() => connection.abort(new Error('the invite had its time')), inviteConnectionMs);
       connection.addEventListener('close', () => clearTimeout(timer), { once: true });
     }
@@ -270,7 +270,7 @@ class Libp2pNetwork implements Network {
         const request = await receive(stream, options.maxRequestBytes, { signal });
         const from = connection.remotePeer.toString();
         if (protocol === helloProtocol) this.#admit(connection);
-        const exchange = { from, access: options.access, signal };
+        const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
         await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
       } catch (error) {
         this.#log.debug({ protocol, error }, 'exchange was reset');

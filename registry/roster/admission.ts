@@ -1,13 +1,14 @@
-// How a stack comes into a mesh: the invite token, the join request and its answer, and what an invite is still good for.
+// How a stack comes into a mesh: the join request and its answer, and what an invite is still good for.
 import { z } from 'zod';
-import { type Identity, isStackId, makeIdentity, verifyBy } from '../identity.ts';
+import { type Identity, isStackId, verifyBy } from '../identity.ts';
 import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
 import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 import type { Membership } from './membership.ts';
-import { concerns, maxStatementBytes, type Statement, stackNameSchema, verifyStatement } from './roster.ts';
-import type { RosterStore } from './store.ts';
+import { concerns, maxStatementBytes, type Statement, stackNameSchema, verifyStatement } from './statement.ts';
+import type { InviteRow, RosterStore } from './store.ts';
+import { type InviteToken, inviteKey } from './token.ts';
 
 export const joinProtocol = '/hermesh/join/1.0.0';
 /** A stranger may cost this much: one short request. */
@@ -16,26 +17,11 @@ export const joinTimeoutMs = 5_000;
 /** The answer carries the roster as far as it fits; the rest comes with the first exchange of heads. */
 export const maxJoinAnswerBytes = 768 * 1024;
 const maxAnsweredStatementBytes = 512 * 1024;
-/** A token is one line that people paste. */
-const maxTokenBytes = 4 * 1024;
 /** Inviting is a deed of a moment; an open door of months is forgotten. */
 const maxInviteMs = 30 * 24 * 60 * 60 * 1000;
 const maxUses = 1_000;
-const tokenPrefix = 'hermesh1.';
-
 const stack = z.string().refine(isStackId);
 const addresses = z.array(z.string().max(300)).max(16);
-
-const tokenSchema = z.strictObject({
-  mesh: z.string().regex(/^[0-9a-f]{64}$/),
-  stack,
-  addresses,
-  secret: bytesSchema(32),
-  expiresAt: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-  role: z.enum(['member', 'admin', 'viewer']),
-});
-/** What an invite's one line holds; whoever has the secret may join until it expires or is used up. */
-export type InviteToken = z.infer<typeof tokenSchema>;
 
 const requestSchema = z.strictObject({
   mesh: z.string().max(128),
@@ -47,6 +33,8 @@ const requestSchema = z.strictObject({
   x25519: bytesSchema(32),
   nonce: bytesSchema(16),
   addresses,
+  /** Asks what would be answered, and uses nothing up. */
+  probe: z.literal(true).optional(),
 });
 const signedRequestSchema = z.tuple([bytesSchema({ maxBytes: maxJoinRequestBytes }), bytesSchema(64)]);
 
@@ -59,35 +47,22 @@ const refusals = [
   'zone-full',
   'revoked',
   'join-refused',
+  'version-mismatch',
+  'clock-off',
 ] as const satisfies readonly RegistryErrorCode[];
 type Refusal = (typeof refusals)[number];
 const answerSchema = z.union([
   z.strictObject({ code: z.enum(refusals), message: z.string().max(1000) }),
   z.strictObject({ statements: z.array(bytesSchema({ maxBytes: maxStatementBytes })).max(10_000) }),
+  z.strictObject({ role: z.enum(['member', 'admin', 'viewer']), usesLeft: z.int().min(0), now: z.int().min(0) }),
 ]);
-
-/** The token as one line. */
-export function writeToken(token: InviteToken): string {
-  return tokenPrefix + Buffer.from(toBytes(token)).toString('base64url');
-}
-
-/** Reads a token; throws `invite-invalid` where it was cut or changed on its way. */
-export function readToken(line: string): InviteToken {
-  const text = line.trim();
-  const packed = text.startsWith(tokenPrefix) ? text.slice(tokenPrefix.length) : '';
-  const token = fromBytes(tokenSchema, Buffer.from(packed, 'base64url'), maxTokenBytes);
-  if (packed === '' || !token) {
-    throw new RegistryError(
-      'invite-invalid',
-      'Cannot read the invite: copy the whole line that "hermesh invite" printed',
-    );
-  }
-  return token;
-}
-
-/** The key that an invite's secret is the seed of; its id is what the gate lets in. */
-export function inviteKey(secret: Uint8Array): StackId {
-  return makeIdentity(secret, secret).stack;
+/** What a probe learns: the invite would let this stack in as it is now. */
+export interface Welcome {
+  readonly role: MemberRole;
+  /** Stacks that may still join with the invite. */
+  readonly usesLeft: number;
+  /** The inviting stack's time of the mesh, in milliseconds since 1970. */
+  readonly now: number;
 }
 
 /** Opens invites and answers those who come with one. */
@@ -104,10 +79,11 @@ export class Admission {
     this.#maxZoneMembers = maxZoneMembers;
   }
 
-  /** Stores an invite; throws `not-admin` where this stack may not grant the role, `invite-invalid` beyond its bounds. */
+  /** Stores an invite; throws `not-admin` where this stack may not grant the role, `invite-invalid` beyond its bounds, `clock-off`. */
   create(secret: Uint8Array, options: { role: MemberRole; expiresInMs: number; uses: number }): number {
     const { role, expiresInMs, uses } = options;
     this.#membership.requireIssuer(role);
+    this.#membership.requireClock();
     if (!(expiresInMs > 0 && expiresInMs <= maxInviteMs && Number.isInteger(uses) && uses >= 1 && uses <= maxUses)) {
       throw new RegistryError(
         'invite-invalid',
@@ -115,6 +91,7 @@ export class Admission {
       );
     }
     const expiresAt = Math.floor(this.#now() + expiresInMs);
+    this.#store.dropInvitesUntil(this.#now());
     this.#store.addInvite(inviteKey(secret), role, uses, expiresAt);
     return expiresAt;
   }
@@ -132,7 +109,9 @@ export class Admission {
   answer(request: Uint8Array, from: StackId): { readonly answer: Uint8Array; readonly admitted?: Statement } {
     const read = readRequest(request);
     if (!read)
-      return { answer: refuse('join-refused', 'the request cannot be read; use the same version on both stacks') };
+      return {
+        answer: refuse('version-mismatch', 'the request cannot be read there; use the same version on both stacks'),
+      };
     const invite = this.#store.invite(from);
     if (!invite || read.invite !== from) return { answer: refuse('invite-unknown', 'ask for a new invite') };
     if (invite.expiresAt <= this.#now()) return { answer: refuse('invite-expired', 'ask for a new invite') };
@@ -146,8 +125,9 @@ export class Admission {
       };
     const used = this.#store.inviteUse(from, read.stack);
     // The same again is answered the same, and one that left needs a new invite: else one invite would serve for ever.
-    if (used !== undefined && known?.state === 'valid') return { answer: this.#grant(read.stack) };
-    if (invite.used >= invite.uses || used !== undefined)
+    const isIn = used !== undefined && known?.state === 'valid';
+    if (isIn && !read.probe) return { answer: this.#grant(read.stack) };
+    if (!isIn && (invite.used >= invite.uses || used !== undefined))
       return { answer: refuse('invite-used', 'ask for a new invite, or one with more uses') };
     const claimant = [...roster.memberships.values()].find(
       (member) => member.name === read.name && member.state === 'valid' && member.stack !== read.stack,
@@ -169,6 +149,7 @@ export class Admission {
         ),
       };
     }
+    if (read.probe) return { answer: this.#welcome(invite) };
     try {
       const admitted = this.#store.database.transaction(() => {
         const { stack: joiner, name, x25519 } = read;
@@ -182,6 +163,10 @@ export class Admission {
     } catch (error) {
       this.#membership.reload();
       if (!(error instanceof RegistryError)) throw error;
+      if (error.code === 'clock-off')
+        return {
+          answer: refuse('clock-off', 'the clock of the inviting stack is wrong; set it, or ask another admin'),
+        };
       return { answer: refuse('join-refused', 'the inviting stack is no longer an admin; ask another one') };
     }
   }
@@ -193,6 +178,16 @@ export class Admission {
       if (at === zone && member !== joiner && this.#membership.valid(member)) count += 1;
     }
     return count >= this.#maxZoneMembers;
+  }
+
+  #welcome({ role, uses, used }: InviteRow): Uint8Array {
+    try {
+      this.#membership.requireIssuer(role as MemberRole);
+      this.#membership.requireClock();
+    } catch {
+      return refuse('join-refused', 'the inviting stack may not admit anybody now: see "hermesh doctor" there');
+    }
+    return toBytes({ role, usesLeft: uses - used, now: Math.floor(this.#now()) });
   }
 
   /** What the joiner needs to check its certificate comes first, then as much of the roster as fits. */
@@ -222,6 +217,7 @@ export function makeJoinRequest(
     readonly zone?: string;
     readonly addresses: readonly string[];
     readonly nonce: Uint8Array;
+    readonly probe?: boolean;
   },
 ): Uint8Array {
   const body = toBytes({
@@ -229,19 +225,19 @@ export function makeJoinRequest(
     stack: identity.stack,
     invite: inviteKey(token.secret),
     name: facts.name,
-    ...(facts.zone ? { zone: facts.zone } : {}),
+    ...(facts.zone && { zone: facts.zone }),
     x25519: identity.box.publicKey,
     nonce: new Uint8Array(facts.nonce),
     addresses: facts.addresses.slice(0, 16),
+    ...(facts.probe && { probe: true }),
   });
   return toBytes([body, identity.sign(signedMessage(body))]);
 }
 
 /** The statements that an answer grants, all of that mesh; throws the refusal, or `join-refused` where it is malformed. */
 export function readJoinAnswer(answer: Uint8Array, mesh: string): readonly Statement[] {
-  const read = fromBytes(answerSchema, answer, maxJoinAnswerBytes);
-  if (!read) throw new RegistryError('join-refused', 'Cannot join: the inviting stack answered what cannot be read');
-  if ('code' in read) throw new RegistryError(read.code, `Cannot join: ${read.message}`);
+  const read = readAnswer(answer);
+  if (!('statements' in read)) throw unreadable();
   const statements = read.statements.flatMap((wire) => verifyStatement(wire) ?? []);
   if (statements.length !== read.statements.length || !statements.every((statement) => concerns(statement, mesh))) {
     throw new RegistryError(
@@ -250,6 +246,27 @@ export function readJoinAnswer(answer: Uint8Array, mesh: string): readonly State
     );
   }
   return statements;
+}
+
+/** What a probe was answered; throws the refusal that joining would meet. */
+export function readWelcome(answer: Uint8Array): Welcome {
+  const read = readAnswer(answer);
+  if ('role' in read) return read;
+  throw unreadable();
+}
+
+function readAnswer(answer: Uint8Array): Exclude<z.infer<typeof answerSchema>, { code: unknown }> {
+  const read = fromBytes(answerSchema, answer, maxJoinAnswerBytes);
+  if (!read) throw unreadable();
+  if ('code' in read) throw new RegistryError(read.code, `Cannot join: ${read.message}`);
+  return read;
+}
+
+function unreadable(): RegistryError {
+  return new RegistryError(
+    'version-mismatch',
+    'Cannot join: the inviting stack answered what cannot be read; use the same version on both stacks',
+  );
 }
 
 const requestDomain = Buffer.from('hermesh/join/1\0');

@@ -5,37 +5,78 @@ import type { Identity } from '../identity.ts';
 import type { Network } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import {
-  type InviteToken,
-  inviteKey,
   joinProtocol,
   joinTimeoutMs,
   makeJoinRequest,
   maxJoinAnswerBytes,
   readJoinAnswer,
+  readWelcome,
+  type Welcome,
 } from './admission.ts';
-import { readRoster, type Statement } from './roster.ts';
+import { maxSkewMs } from './mesh-time.ts';
+import { readRoster } from './roster.ts';
+import type { Statement } from './statement.ts';
+import { type InviteToken, inviteKey } from './token.ts';
+
+export interface JoinerFacts {
+  readonly identity: Identity;
+  readonly network: Pick<Network, 'requestWithKey'>;
+  readonly name: string;
+  /** The zone to come into; left out or "": that of the stack which invited. */
+  readonly zone?: string;
+  readonly addresses: readonly string[];
+  readonly nonce: Uint8Array;
+  readonly clock: Clock;
+}
 
 /** Asks the inviter for a certificate; the statements it answers, checked. Throws why it was refused, or `unreachable`. */
 export async function askToJoin(
   token: InviteToken,
-  facts: {
-    readonly identity: Identity;
-    readonly network: Network;
-    readonly name: string;
-    /** The zone to come into; left out or "": that of the stack which invited. */
-    readonly zone?: string;
-    readonly addresses: readonly string[];
-    readonly nonce: Uint8Array;
-    readonly clock: Clock;
-  },
-  { signal }: { signal: AbortSignal },
+  facts: JoinerFacts,
+  options: { signal: AbortSignal },
 ): Promise<readonly Statement[]> {
+  const { identity, clock } = facts;
+  const statements = readJoinAnswer(await ask(token, facts, options), token.mesh);
+  const own = readRoster(token.mesh, statements).memberships.get(identity.stack);
+  if (own?.state === 'valid' && own.notAfter > clock.now()) return statements;
+  if (own?.state === 'valid') {
+    throw new RegistryError(
+      'clock-off',
+      `Cannot join: the certificate that was answered ran out ${new Date(own.notAfter).toISOString()} by this stack's clock, which must be wrong; set it and try again`,
+    );
+  }
+  throw new RegistryError('join-refused', 'Cannot join: the answer holds no valid certificate for this stack');
+}
+
+/** Asks whether the inviter would let this stack in, which uses nothing up. Throws what `askToJoin` would throw, or `clock-off`. */
+export async function probeInvite(
+  token: InviteToken,
+  facts: JoinerFacts,
+  options: { signal: AbortSignal },
+): Promise<Welcome> {
+  const welcome = readWelcome(await ask(token, { ...facts, probe: true }, options));
+  const skewMs = facts.clock.now() - welcome.now;
+  if (Math.abs(skewMs) <= maxSkewMs) return welcome;
+  throw new RegistryError(
+    'clock-off',
+    `Cannot join: this stack's clock is ${Math.round(Math.abs(skewMs) / 60_000)} minutes ${skewMs > 0 ? 'ahead of' : 'behind'} the inviting stack's; set it, such as with "timedatectl set-ntp true"`,
+  );
+}
+
+async function ask(
+  token: InviteToken,
+  facts: JoinerFacts & { readonly probe?: boolean },
+  { signal }: { signal: AbortSignal },
+): Promise<Uint8Array> {
   const { identity, network, clock } = facts;
   if (token.expiresAt <= clock.now()) {
-    throw new RegistryError('invite-expired', 'Cannot join: the invite ran out; ask for a new one');
+    throw new RegistryError(
+      'invite-expired',
+      `Cannot join: the invite ran out ${new Date(token.expiresAt).toISOString()}; ask for a new one, or set this stack's clock where it is wrong`,
+    );
   }
   const request = makeJoinRequest(identity, token, facts);
-  const answer = await within(clock, joinTimeoutMs * 2, { signal }, (limit) =>
+  return within(clock, joinTimeoutMs * 2, { signal }, (limit) =>
     network.requestWithKey(token.secret, token.addresses, joinProtocol, request, {
       signal: limit,
       maxResponseBytes: maxJoinAnswerBytes,
@@ -43,24 +84,19 @@ export async function askToJoin(
   ).catch((cause: unknown) => {
     throw explain(cause, token);
   });
-  const statements = readJoinAnswer(answer, token.mesh);
-  const own = readRoster(token.mesh, statements).memberships.get(identity.stack);
-  if (own?.state === 'valid' && own.notAfter > clock.now()) return statements;
-  throw new RegistryError(
-    'join-refused',
-    'Cannot join: the answer holds no valid certificate for this stack; compare the clocks of both',
-  );
 }
 
 /** A closed door means that the inviter doesn't know the invite. */
 function explain(cause: unknown, token: InviteToken): RegistryError {
   if (cause instanceof RegistryError && cause.code === 'refused') {
-    const mend = `the inviting stack does not know the invite "${inviteKey(token.secret)}"; ask for a new one`;
+    const mend = `the inviting stack does not know the invite "${inviteKey(token.secret)}", or closed it; ask for a new one`;
     return new RegistryError('invite-unknown', `Cannot join: ${mend}`, { cause });
   }
+  const said = cause instanceof RegistryError && cause.code === 'unreachable' ? cause.message : undefined;
+  const where = said ?? `no answer in time from ${token.addresses.join(', ')}`;
   return new RegistryError(
     'unreachable',
-    `Cannot join: nobody answers at ${token.addresses.join(', ')}; start the inviting stack, or ask for an invite that names where it is`,
+    `Cannot join: nobody answers (${where}); start the inviting stack, or ask for an invite that names where it is`,
     { cause },
   );
 }

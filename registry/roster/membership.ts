@@ -3,18 +3,18 @@ import type { Identity } from '../identity.ts';
 import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
+import type { SignedRoot } from './roots.ts';
+import { type Membership as Member, type Roster, readRoster, rightful } from './roster.ts';
 import {
   certificateMs,
-  type Membership as Member,
   makeStatement,
-  meshOf,
+  maxAdmins,
   type Payload,
-  type Roster,
-  readRoster,
-  rightful,
+  type Root,
+  rootHash,
   type Statement,
   verifyStatement,
-} from './roster.ts';
+} from './statement.ts';
 import type { RosterStore } from './store.ts';
 
 /** A certificate begins this much earlier, so that a stack whose clock is a little behind takes it. */
@@ -30,16 +30,23 @@ export class Membership {
   readonly #store: RosterStore;
   readonly #identity: Identity;
   readonly #now: () => number;
+  readonly #requireClock: () => void;
   #statements: readonly Statement[];
   #roster: Roster;
 
-  /** Reads what is stored; `found` must follow where nothing is. */
-  constructor(store: RosterStore, identity: Identity, now: () => number) {
+  /** Reads what is stored; `found` must follow where nothing is. `requireClock` throws where nothing that expires may be signed. */
+  constructor(store: RosterStore, identity: Identity, now: () => number, requireClock: () => void = () => undefined) {
     this.#store = store;
     this.#identity = identity;
     this.#now = now;
+    this.#requireClock = requireClock;
     this.#statements = store.statements().flatMap((wire) => verifyStatement(wire) ?? []);
     this.#roster = readRoster(store.setting('mesh') ?? '', this.#statements);
+  }
+
+  /** This stack. */
+  get self(): StackId {
+    return this.#identity.stack;
   }
 
   get roster(): Roster {
@@ -52,12 +59,19 @@ export class Membership {
 
   /** Whether this stack founded the mesh it is in. */
   get foundedHere(): boolean {
-    return this.#statements.some(({ payload, signer }) => payload.type === 'root' && signer === this.#identity.stack);
+    return this.#statements.some(
+      ({ payload, signer }) => payload.type === 'root' && payload.version === 1 && signer === this.#identity.stack,
+    );
   }
 
   /** The zone of this stack. */
   get zone(): string {
     return this.#roster.memberships.get(this.#identity.stack)?.zone ?? '';
+  }
+
+  /** Whether a stack is a member of the own zone, with which everything is replicated. */
+  isNear(stack: StackId): boolean {
+    return this.valid(stack)?.zone === this.zone;
   }
 
   /** The membership of a stack whose certificate stands and hasn't run out. */
@@ -66,9 +80,11 @@ export class Membership {
     return member?.state === 'valid' && member.notAfter > this.#now() ? member : undefined;
   }
 
-  /** Whether a stack is a member of the own zone, with which everything is replicated. */
-  isNear(stack: StackId): boolean {
-    return this.valid(stack)?.zone === this.zone;
+  /** Whether a stack whose certificate ran out may ask here for a new one, or, as a founder, show one that it made. */
+  mayRenew(stack: StackId): boolean {
+    const member = this.#roster.memberships.get(stack);
+    if (member?.state !== 'valid') return false;
+    return this.#roster.isFounder(stack) || this.#roster.mayIssue(this.#identity.stack, member.role, this.#now());
   }
 
   /** Adds statements that have effect, in a transaction of their own where none is open; returns those that were new. */
@@ -80,10 +96,20 @@ export class Membership {
     return fresh;
   }
 
+  /** Stacks whose role or membership these statements may have changed. */
+  touched(statements: readonly Statement[]): ReadonlySet<StackId> {
+    const admins = this.#roster.roots.flatMap(({ root }) => root.admins);
+    return new Set(
+      statements.flatMap(({ payload }) =>
+        payload.type === 'root' ? admins : payload.type === 'certificate' ? [payload.stack] : [],
+      ),
+    );
+  }
+
   /** Founds a mesh with this stack as its only admin, in the open transaction; what was before is forgotten. */
   found(name: string, nonce: Uint8Array, zone = ''): void {
-    const createdAt = this.#now();
-    const payload: Payload = {
+    const createdAt = Math.floor(this.#now());
+    const payload: Root = {
       type: 'root',
       version: 1,
       admins: [this.#identity.stack],
@@ -91,7 +117,7 @@ export class Membership {
       nonce: new Uint8Array(nonce),
       createdAt,
     };
-    const mesh = meshOf(payload);
+    const mesh = rootHash(payload);
     const root = makeStatement(payload, this.#identity);
     const own = {
       stack: this.#identity.stack,
@@ -110,22 +136,96 @@ export class Membership {
     this.#keep(mesh, statements, statements);
   }
 
-  /** Issues a certificate; throws `not-admin` where this stack may not. */
+  /** Issues a certificate; throws `not-admin` where this stack may not, `clock-off` where its clock is wrong. */
   certify(member: Certified): Statement {
     this.requireIssuer(member.role);
+    this.#requireClock();
     const statement = this.#certify(this.#roster.mesh, member);
     this.add([statement.wire]);
     return statement;
   }
 
+  /** Whether two thirds of a certificate are over, or all of it. */
+  isDue(stack: StackId): boolean {
+    const member = this.#roster.memberships.get(stack);
+    return member?.state === 'valid' && member.notAfter - this.#now() <= certificateMs / 3;
+  }
+
   /**
-   * Renews a founder's own certificate once two thirds of it are over, and after it ran out too: the key that made the
-   * mesh is its right. Others can't certify themselves.
+   * Renews a founder's own certificate once two thirds of it are over, and after it ran out too: its place in the root is its
+   * right. Others can't certify themselves. Throws `clock-off`.
    */
   renewOwn(): readonly Statement[] {
     const own = this.#roster.memberships.get(this.#identity.stack);
-    if (own?.state !== 'valid' || own.notAfter - this.#now() > certificateMs / 3 || !this.foundedHere) return [];
+    if (!own || !this.isDue(own.stack) || !this.#roster.isFounder(own.stack)) return [];
+    this.#requireClock();
     return this.add([this.#certify(this.#roster.mesh, own).wire]);
+  }
+
+  /**
+   * Signs the root that is to follow the newest, with these admins: one that another founder proposed with the same admins
+   * and threshold, else a new one. Throws `not-admin`, `unknown-stack` or `root-invalid`.
+   */
+  proposeRoot(admins: readonly StackId[], threshold: number, nonce: Uint8Array): readonly Statement[] {
+    this.#requireFounder();
+    const sorted = [...new Set(admins)].sort();
+    const stranger = sorted.find((stack) => !this.valid(stack));
+    if (stranger !== undefined) {
+      throw new RegistryError(
+        'unknown-stack',
+        `Cannot make "${stranger}" an admin: it isn't a member of this mesh now`,
+      );
+    }
+    if (sorted.length === 0 || sorted.length > maxAdmins || !(threshold >= 1 && threshold <= sorted.length)) {
+      throw new RegistryError(
+        'root-invalid',
+        `Cannot make a root of ${sorted.length} admins and the threshold ${threshold}: it has 1 to ${maxAdmins} admins, and a threshold of 1 to as many`,
+      );
+    }
+    const same = this.#roster.proposals.find(
+      ({ root }) => root.threshold === threshold && JSON.stringify(root.admins) === JSON.stringify(sorted),
+    );
+    if (same) return this.#signRoot(same.root);
+    const newest = this.#roster.roots.at(-1) as SignedRoot;
+    if (
+      newest.root.threshold === threshold &&
+      JSON.stringify([...newest.root.admins].sort()) === JSON.stringify(sorted)
+    ) {
+      throw new RegistryError('root-invalid', 'Cannot make another root: the newest says the same');
+    }
+    return this.#signRoot({
+      type: 'root',
+      version: newest.root.version + 1,
+      mesh: this.#roster.mesh,
+      previous: newest.hash,
+      admins: sorted,
+      threshold,
+      nonce: new Uint8Array(nonce),
+      createdAt: Math.max(Math.floor(this.#now()), newest.root.createdAt),
+    });
+  }
+
+  /** Adds this stack's signature to the root that waits for some; throws `not-admin` or `root-invalid`. */
+  approveRoot(): readonly Statement[] {
+    this.#requireFounder();
+    const [only, ...others] = this.#roster.proposals;
+    if (only && others.length === 0) return this.#signRoot(only.root);
+    throw new RegistryError(
+      'root-invalid',
+      only
+        ? `Cannot tell which of ${others.length + 1} proposed roots is meant: name its admins and threshold`
+        : 'Cannot approve a root: none is proposed here; on another admin: hermesh mesh root rotate --admins NAMES',
+    );
+  }
+
+  /** Takes the feed of a quarantined stack again from the epoch after that counter on; throws `not-admin` or `unknown-stack`. */
+  pardon(stack: StackId, counter: number): readonly Statement[] {
+    this.requireIssuer(this.#roster.isFounder(stack) || stack === this.#identity.stack ? 'admin' : 'member');
+    if (!this.#roster.memberships.has(stack)) {
+      throw new RegistryError('unknown-stack', `Cannot pardon "${stack}": it isn't in the roster of this mesh`);
+    }
+    const payload: Payload = { type: 'pardon', mesh: this.#roster.mesh, stack, counter, at: Math.floor(this.#now()) };
+    return this.add([makeStatement(payload, this.#identity).wire]);
   }
 
   /** Revokes a stack for ever; throws `not-admin` (for a founder, too, only founders may) or `unknown-stack`. */
@@ -139,7 +239,13 @@ export class Membership {
       .filter(({ payload, signer }) => payload.type === 'certificate' && signer === stack && payload.stack !== stack)
       .map(({ id }) => id)
       .slice(0, 100);
-    const payload: Payload = { type: 'revocation', mesh: this.#roster.mesh, stack, at: this.#now(), survivors };
+    const payload: Payload = {
+      type: 'revocation',
+      mesh: this.#roster.mesh,
+      stack,
+      at: Math.floor(this.#now()),
+      survivors,
+    };
     return this.add([makeStatement(payload, this.#identity).wire]);
   }
 
@@ -152,7 +258,7 @@ export class Membership {
       .sort((a, b) => b.notAfter - a.notAfter)
       .map(({ id }) => id)
       .slice(0, maxLeftCertificates);
-    const payload: Payload = { type: 'leave', mesh: this.#roster.mesh, certificates, at: this.#now() };
+    const payload: Payload = { type: 'leave', mesh: this.#roster.mesh, certificates, at: Math.floor(this.#now()) };
     return this.add([makeStatement(payload, this.#identity).wire]);
   }
 
@@ -165,8 +271,25 @@ export class Membership {
     );
   }
 
+  /** Throws `clock-off` where this stack may sign nothing that expires. */
+  requireClock(): void {
+    this.#requireClock();
+  }
+
+  #requireFounder(): void {
+    if (this.#roster.isFounder(this.#identity.stack) && this.valid(this.#identity.stack)) return;
+    throw new RegistryError(
+      'not-admin',
+      "Cannot sign a root: this stack isn't an admin of the newest root; hermesh mesh root export names who is",
+    );
+  }
+
+  #signRoot(root: Root): readonly Statement[] {
+    return this.add([makeStatement(root, this.#identity).wire]);
+  }
+
   #certify(mesh: string, { stack, name, zone, role, x25519 }: Certified): Statement {
-    const now = this.#now();
+    const now = Math.floor(this.#now());
     const dates = { notBefore: Math.max(0, now - backdatedMs), notAfter: now + certificateMs };
     const where = zone === '' ? {} : { zone };
     return makeStatement(

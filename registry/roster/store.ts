@@ -55,6 +55,10 @@ export class RosterStore {
     this.#sql.run('INSERT INTO registry_invite VALUES (?, ?, ?, ?)', key, role, uses, expiresAt);
   }
 
+  dropInvitesUntil(time: number): void {
+    this.#sql.run('DELETE FROM registry_invite WHERE expires_at <= ?', time);
+  }
+
   invite(key: StackId): InviteRow | undefined {
     return this.#sql.get<InviteRow>(
       `SELECT key, role, uses, expires_at AS expiresAt,

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { RegistryError, type RegistryErrorCode } from '#registry';
-import { makeJoinRequest, readToken, writeToken } from '../../registry/roster/admission.ts';
+import { makeJoinRequest } from '../../registry/roster/admission.ts';
 import { Membership } from '../../registry/roster/membership.ts';
 import { RosterStore } from '../../registry/roster/store.ts';
+import { readToken, writeToken } from '../../registry/roster/token.ts';
 import { Constellation, converge, join, type Node, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
 

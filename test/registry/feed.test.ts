@@ -4,14 +4,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { makeDelta, recordHash, recordKey, relate, verifyDelta } from '../../registry/feeds/feed.ts';
 import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
+import { readRoster } from '../../registry/roster/roster.ts';
 import {
   makeStatement,
-  meshOf,
-  type Payload,
-  readRoster,
+  type Root,
+  rootHash,
   type Statement,
   verifyStatement,
-} from '../../registry/roster/roster.ts';
+} from '../../registry/roster/statement.ts';
 import { identityOf } from '../support/constellation.ts';
 
 const owner = identityOf('owner');
@@ -93,7 +93,7 @@ test('of two positions one is judged by epoch counter, then sequence', () => {
 
 test('a set of statements gives one roster in whatever order it came, and deny wins', () => {
   const [founder, admin, member] = [identityOf('founder'), identityOf('admin'), identityOf('member')];
-  const root: Payload = {
+  const root: Root = {
     type: 'root',
     version: 1,
     admins: [founder.stack],
@@ -101,7 +101,7 @@ test('a set of statements gives one roster in whatever order it came, and deny w
     nonce: new Uint8Array(16),
     createdAt: 0,
   };
-  const of = meshOf(root);
+  const of = rootHash(root);
   const certify = (stack: string, name: string, role: 'member' | 'admin', by: typeof founder, notAfter = 1_000) =>
     makeStatement(
       { type: 'certificate', mesh: of, stack, name, role, x25519: new Uint8Array(32), notBefore: 0, notAfter },

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RegistryError } from '#registry';
+import { readRoster, rightful } from '../../registry/roster/roster.ts';
 import {
   certificateMs,
   makeStatement,
-  meshOf,
   type Payload,
-  readRoster,
-  rightful,
+  type Root,
+  rootHash,
   type Statement,
   verifyStatement,
-} from '../../registry/roster/roster.ts';
+} from '../../registry/roster/statement.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { Constellation, identityOf, join } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
@@ -22,7 +22,7 @@ const [founder, admin, other, member] = ['founder', 'admin', 'other', 'member'].
   ReturnType<typeof identityOf>,
   ReturnType<typeof identityOf>,
 ];
-const root: Payload = {
+const root: Root = {
   type: 'root',
   version: 1,
   admins: [founder.stack],
@@ -30,7 +30,7 @@ const root: Payload = {
   nonce: new Uint8Array(16),
   createdAt: 0,
 };
-const mesh = meshOf(root);
+const mesh = rootHash(root);
 type Role = 'member' | 'admin' | 'viewer';
 const certify = (stack: string, name: string, role: Role, by: typeof founder, notAfter = 1_000): Statement =>
   makeStatement(
