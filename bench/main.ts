@@ -4,11 +4,22 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { convergenceRows } from './rows/convergence.ts';
 import { memoryRows } from './rows/memory.ts';
+import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
-const rows: readonly Row[] = [startRow, statusRow, replicationRow, ...memoryRows, demoRow, testRow];
+const rows: readonly Row[] = [
+  startRow,
+  statusRow,
+  replicationRow,
+  newcomerRow,
+  ...convergenceRows,
+  ...memoryRows,
+  demoRow,
+  testRow,
+];
 const usage = `Usage: npm run bench [-- --only NAME[,NAME...]] [-- --rounds N]
 
 Rows: ${rows.map(({ name }) => name).join(', ')}

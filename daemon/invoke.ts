@@ -36,26 +36,40 @@ export function makeInvoke({ operations, context, audit, log }: Parts): Invoke {
       fromElsewhere,
       remote: operation.remote,
     });
-    const entry = {
-      principal: principalName(principal),
-      operation: name,
-      inputDigest: inputDigest(parsed.input, operation.secrets),
-      rule: verdict.rule,
+    // Most looks are recorded nowhere, and none of them pays for a digest.
+    let made: OperationCall['entry'] | undefined;
+    const entryOf = (): OperationCall['entry'] => {
+      made ??= {
+        principal: principalName(principal),
+        operation: name,
+        inputDigest: inputDigest(parsed.input, operation.secrets),
+        rule: verdict.rule,
+      };
+      return made;
     };
     if (verdict.outcome !== 'allow') {
-      context.transaction(() => audit.append({ ...entry, outcome: 'denied' }));
-      throw new DaemonError('forbidden', `Cannot carry out "${name}" for ${entry.principal}: ${verdict.reason}`, {
-        mend: 'ask an admin of the mesh',
-      });
+      context.transaction(() => audit.append({ ...entryOf(), outcome: 'denied' }));
+      throw new DaemonError(
+        'forbidden',
+        `Cannot carry out "${name}" for ${principalName(principal)}: ${verdict.reason}`,
+        {
+          mend: 'ask an admin of the mesh',
+        },
+      );
     }
     const isRecorded = !operation.hints.readOnly || fromElsewhere;
-    if (isRecorded) context.transaction(() => audit.append({ ...entry, outcome: 'allowed' }));
-    const operationCall: OperationCall = { ...call, entry };
+    if (isRecorded) context.transaction(() => audit.append({ ...entryOf(), outcome: 'allowed' }));
+    const operationCall: OperationCall = {
+      ...call,
+      get entry() {
+        return entryOf();
+      },
+    };
     try {
       return operation.output.parse(await operation.run(context, parsed.input, operationCall));
     } catch (error) {
-      if (isRecorded) context.transaction(() => audit.append({ ...entry, outcome: 'failed' }));
-      log.debug({ operation: name, principal: entry.principal, error }, 'operation failed');
+      if (isRecorded) context.transaction(() => audit.append({ ...entryOf(), outcome: 'failed' }));
+      log.debug({ operation: name, principal: principalName(principal), error }, 'operation failed');
       throw error;
     }
   };

@@ -28,6 +28,7 @@ import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
+import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { callOperation, serveOperations } from './remote.ts';
 import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
@@ -69,11 +70,15 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const home = parts.use(openHome(options.config.home));
   const identity = await loadOrMakeIdentity(options.config.home);
   const database = parts.use(
-    openDatabase(home.database, [
-      registryMigrations,
-      { floor: 'governance', migrations: governanceMigrations },
-      { floor: 'daemon', migrations: daemonMigrations },
-    ]),
+    openDatabase(
+      home.database,
+      [
+        registryMigrations,
+        { floor: 'governance', migrations: governanceMigrations },
+        { floor: 'daemon', migrations: daemonMigrations },
+      ],
+      { later: setImmediate },
+    ),
   );
   bindHome(database, options.config.home, identity.stack);
   const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
@@ -84,6 +89,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
   const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
 
+  const metrics = makeMetrics();
   const registry = parts.use(
     await openRegistry({
       database,
@@ -95,6 +101,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       clock: { ...systemClock, now, monotonic },
       random: randomBytes,
       log: room('registry'),
+      metrics: { count: (name, labels, by) => metrics.count(`registry_${name}`, labels, by) },
     }),
   );
 
@@ -120,6 +127,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       rows: openRegistrations(database),
       publish: (name, record) => registry.write([{ kind: 'ci', name, body: record }]),
       transaction: (change) => database.transaction(change),
+      afterRollback: (undo) => database.afterRollback(undo),
       isTaken: (name) => name === config.name || (observer?.cis().some((view) => view.ci === name) ?? false),
       now,
       monotonic,
@@ -217,10 +225,13 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       operations,
       invoke,
       cis,
+      group: (work) => database.group(work),
       blobs,
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,
+      metrics,
+      observe: () => ({ version, startedAt, members: registry.members(), counts: registry.directory.counts() }),
       now,
       log: room('http'),
     }),

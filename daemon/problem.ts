@@ -100,6 +100,7 @@ const outcomes: Record<Code, Outcome> = {
   'version-mismatch': conflict,
   'root-invalid': invalid,
   'clock-off': conflict,
+  'bad-filter': invalid,
   'position-gone': { status: 410, exitCode: 1 },
   'too-slow': away,
   closed: away,
@@ -138,17 +139,31 @@ export function problemOf(error: unknown): Problem {
   };
   const known = codeOf(error, code);
   const pointer = problems?.[0]?.pointer;
+  const mends = typeof mend === 'string' ? mend : mendsOfSystem[known];
   return {
     code: known,
     message: typeof message === 'string' && message !== '' ? message : String(error),
-    ...(typeof mend === 'string' ? { mend } : {}),
+    ...(mends === undefined ? {} : { mend: mends }),
     ...(typeof pointer === 'string' ? { pointer } : {}),
     ...outcomes[known],
   };
 }
 
+/** Faults of the disk and of its database, by the codes of Node and of SQLite: they come from wherever something is written. */
+const codesOfSystem: Readonly<Record<string, Code>> = {
+  SQLITE_FULL: 'no-space',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+  SQLITE_BUSY: 'busy',
+};
+
+const mendsOfSystem: Readonly<Partial<Record<Code, string>>> = {
+  'no-space': 'free some space on the disk of the home, and try again; nothing was changed',
+};
+
 function codeOf(error: unknown, code: unknown): Code {
   if (typeof code === 'string' && Object.hasOwn(outcomes, code)) return code as Code;
+  if (typeof code === 'string' && Object.hasOwn(codesOfSystem, code)) return codesOfSystem[code] ?? 'internal';
   if (error instanceof DOMException && error.name === 'AbortError') return 'cancelled';
   const { statusCode } = error as { readonly statusCode?: unknown };
   if (statusCode === 413) return 'too-large';

@@ -18,12 +18,32 @@ export interface Database extends Disposable {
   beforeCommit(fn: () => void): void;
   /** Runs once the outermost transaction is durable, or at once outside of one; not at all when it is rolled back. */
   afterCommit(fn: () => void): void;
+  /** Runs when the open transaction or one around it is taken back, the latest first: undoes what was kept in memory meanwhile. */
+  afterRollback(fn: () => void): void;
+  /**
+   * Runs `work` soon, in one transaction with all others that wait by then, in their order and each in a savepoint of its
+   * own; resolves once that transaction is durable. What one of them throws takes back and rejects that one only. A work
+   * may be run again after it was taken back, so what it changes in memory is undone with `afterRollback`. Throws `busy`.
+   */
+  group<Result>(work: () => Result): Promise<Result>;
   /** Whether a transaction is open. */
   readonly inTransaction: boolean;
 }
 
+export interface DatabaseOptions {
+  /**
+   * Calls back once what is at hand has been read, so that works that came together share one commit. By default after
+   * the running task; a server whose works come from sockets gives `setImmediate`.
+   */
+  readonly later?: (act: () => void) => void;
+}
+
 /** Opens a file or `:memory:`, and migrates it; throws `database-newer` where the file was written by newer code. */
-export function openDatabase(file: string, floors: readonly FloorMigrations[]): Database {
+export function openDatabase(
+  file: string,
+  floors: readonly FloorMigrations[],
+  { later = queueMicrotask }: DatabaseOptions = {},
+): Database {
   const sqlite = new Sqlite(file, { timeout: busyTimeoutMs });
   try {
     // An acknowledged write survives the loss of power: the log is synced at each commit.
@@ -31,7 +51,7 @@ export function openDatabase(file: string, floors: readonly FloorMigrations[]): 
       sqlite.pragma(pragma);
     }
     migrate(sqlite, floors, file);
-    return new OpenDatabase(sqlite);
+    return new OpenDatabase(sqlite, later);
   } catch (error) {
     sqlite.close();
     throw error;
@@ -76,18 +96,30 @@ export class Prepared {
 
 /** A second process (a backup, a command) may hold the lock this long. */
 const busyTimeoutMs = 5_000;
+/** Works that wait for one commit: twice over one of each of the two listeners' connections. */
+const maxGrouped = 2_048;
 
 interface Frame {
   readonly before: Set<() => void>;
   readonly after: (() => void)[];
+  readonly undo: (() => void)[];
+}
+
+interface Grouped {
+  /** Runs it in a transaction of its own; gives what tells its caller so. */
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 class OpenDatabase implements Database {
   readonly #sqlite: Sqlite.Database;
   readonly #frames: Frame[] = [];
+  readonly #later: (act: () => void) => void;
+  #grouped: Grouped[] = [];
 
-  constructor(sqlite: Sqlite.Database) {
+  constructor(sqlite: Sqlite.Database, later: (act: () => void) => void) {
     this.#sqlite = sqlite;
+    this.#later = later;
   }
 
   get inTransaction(): boolean {
@@ -100,7 +132,7 @@ class OpenDatabase implements Database {
 
   transaction<Result>(fn: () => Result): Result {
     const depth = this.#frames.length;
-    const frame: Frame = { before: new Set(), after: [] };
+    const frame: Frame = { before: new Set(), after: [], undo: [] };
     this.#sqlite.exec(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
     this.#frames.push(frame);
     let result: Result;
@@ -111,6 +143,7 @@ class OpenDatabase implements Database {
       if (outer) {
         for (const hook of frame.before) outer.before.add(hook);
         outer.after.push(...frame.after);
+        outer.undo.push(...frame.undo);
         this.#sqlite.exec(`RELEASE level_${depth}`);
       } else {
         // A hook may ask for another one: the set is walked until it has no more.
@@ -123,6 +156,7 @@ class OpenDatabase implements Database {
         this.#sqlite.exec(depth === 0 ? 'ROLLBACK' : `ROLLBACK TO level_${depth}; RELEASE level_${depth}`);
       }
       this.#frames.length = depth;
+      for (const undo of frame.undo.reverse()) undo();
       throw error;
     }
     this.#frames.length = depth;
@@ -142,7 +176,64 @@ class OpenDatabase implements Database {
     else fn();
   }
 
+  afterRollback(fn: () => void): void {
+    this.#frames.at(-1)?.undo.push(fn);
+  }
+
+  group<Result>(work: () => Result): Promise<Result> {
+    if (this.#grouped.length >= maxGrouped) {
+      const error = new RegistryError('busy', `Cannot write: ${maxGrouped} writes wait already; try again`);
+      return Promise.reject(error);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const run = (): (() => void) => {
+      const result = this.transaction(work);
+      return () => resolve(result);
+    };
+    this.#grouped.push({ run, reject });
+    if (this.#grouped.length === 1) this.#later(() => this.#runGroup());
+    return promise;
+  }
+
+  #runGroup(): void {
+    const works = this.#grouped;
+    this.#grouped = [];
+    let isDurable = false;
+    let told: (() => void)[] = [];
+    try {
+      this.transaction(() => {
+        this.afterCommit(() => {
+          isDurable = true;
+        });
+        told = works.map((work) => this.#runOne(work));
+      });
+    } catch (error) {
+      // A fault of the whole (one that overfills the feed, a full disk) is found at the commit: each is tried alone.
+      if (!isDurable && works.length > 1) told = works.map((work) => this.#runOne(work));
+      else
+        told = works.map(
+          ({ reject }) =>
+            () =>
+              reject(error),
+        );
+    }
+    for (const tell of told) tell();
+  }
+
+  #runOne({ run, reject }: Grouped): () => void {
+    const depth = this.#frames.length;
+    try {
+      return run();
+    } catch (error) {
+      // SQLite took back the transaction around it too: nothing of the group stands.
+      if (depth > 0 && !this.#sqlite.inTransaction) throw error;
+      return () => reject(error);
+    }
+  }
+
   [Symbol.dispose](): void {
+    for (const { reject } of this.#grouped) reject(new RegistryError('closed', 'Cannot write: the stack stops'));
+    this.#grouped = [];
     this.#sqlite.close();
   }
 }

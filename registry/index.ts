@@ -1,6 +1,7 @@
 // The door of the registry: identity, signed records, who belongs to the mesh, and the seam to the network.
 
-export type { Directory, DirectoryChange, Entry, HiddenRecord, ReadOptions } from '#registry/directory';
+export type { Directory, DirectoryChange, Entry, Filter, HiddenRecord, ReadOptions } from '#registry/directory';
+export { maxFilterLength, parseFilter } from '#registry/directory';
 export type { Presence } from '#registry/liveness';
 export { Broadcast } from './broadcast.ts';
 export type { Clock } from './clock.ts';
@@ -19,6 +20,9 @@ export { noMetrics } from './metrics.ts';
 export { registryMigrations } from './migrations.ts';
 export type {
   Access,
+  Channel,
+  ChannelListener,
+  ChannelOptions,
   Exchange,
   Handler,
   Listener,
@@ -29,7 +33,7 @@ export type {
   StackId,
   Verdict,
 } from './network.ts';
-export { mayOpen } from './network.ts';
+export { defaultChannelMessageBytes, maxChannelQueueBytes, mayOpen } from './network.ts';
 export { openRegistry } from './registry.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';

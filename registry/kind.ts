@@ -22,6 +22,8 @@ export interface Kind<Schema extends z.ZodType = z.ZodType> {
 export const maxRecordBytes = 16 * 1024;
 /** Names of kinds and records, in characters. */
 export const maxNameLength = 200;
+/** Values within values of a body: far more than a person reads, far less than a stack of calls holds. */
+const maxDepth = 32;
 
 /** Declares a kind; `maxBytes` is at most 16 KiB. */
 export function defineKind<Schema extends z.ZodType>(kind: {
@@ -96,6 +98,8 @@ export class Kinds {
         cause: parsed.error,
       });
     }
+    const fault = oddityOf(parsed.data, maxDepth);
+    if (fault) throw new RegistryError('invalid-record', `Cannot write "${kind}/${name}": ${fault}`);
     const bytes = toBytes(parsed.data);
     if (bytes.byteLength > known.maxBytes) {
       throw new RegistryError(
@@ -112,11 +116,32 @@ export class Kinds {
     if (!known) return { fault: `the kind ${JSON.stringify(kind)} is unknown here` };
     if (!isName(name)) return { fault: 'its name has characters of control' };
     if (bytes.byteLength > known.maxBytes) return { fault: `it has more than ${known.maxBytes} bytes` };
-    const parsed = known.schema.safeParse(readValue(bytes));
-    return parsed.success
-      ? { body: parsed.data }
-      : { fault: `it isn't a "${kind}": ${parsed.error.issues[0]?.message}` };
+    return readBody(known, bytes);
   }
+}
+
+/** Whatever a schema makes of odd bytes, one record's fault is told and never thrown. */
+function readBody({ name, schema }: Kind, bytes: Uint8Array): { readonly body: unknown } | { readonly fault: string } {
+  try {
+    const parsed = schema.safeParse(readValue(bytes));
+    if (!parsed.success) return { fault: `it isn't a "${name}": ${parsed.error.issues[0]?.message}` };
+    const fault = oddityOf(parsed.data, maxDepth);
+    return fault === undefined ? { body: parsed.data } : { fault };
+  } catch (error) {
+    return { fault: `it can't be read as a "${name}": ${(error as Error).message.slice(0, 200)}` };
+  }
+}
+
+/** Bodies are told as JSON: what that can't hold is a fault, at the owner and at every reader alike. */
+function oddityOf(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'bigint') return 'it has a whole number that JSON cannot hold';
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined;
+  if (depth === 0) return `it is nested deeper than ${maxDepth}`;
+  for (const each of Object.values(value)) {
+    const fault = oddityOf(each, depth - 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 /** Names are shown on terminals and in logs: none that would write over a line, or turn it round. */

@@ -2,8 +2,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Broadcast } from './broadcast.ts';
 import { type Identity, makeIdentity } from './identity.ts';
+import { type ChannelEnd, openChannelPair } from './memory-channel.ts';
 import {
   type Access,
+  type Channel,
+  type ChannelListener,
+  type ChannelOptions,
+  defaultChannelMessageBytes,
   type Exchange,
   type Handler,
   type Listener,
@@ -28,6 +33,7 @@ export class MemoryHub {
   losesPublished = false;
   readonly #nodes = new Map<string, MemoryNetwork>();
   readonly #cuts = new Set<string>();
+  readonly #silences = new Set<string>();
   #next = 1;
 
   /** A network of that identity, at an address of its own. */
@@ -48,8 +54,20 @@ export class MemoryHub {
     }
   }
 
+  /** Loses all that goes this way, while both sides go on to call the other one connected. */
+  silence(from: StackId, to: StackId): void {
+    this.#silences.add(`${from} ${to}`);
+  }
+
+  /** Ends a cut, and silence either way. */
   heal(one: StackId, other: StackId): void {
     this.#cuts.delete(linkOf(one, other));
+    this.#silences.delete(`${one} ${other}`);
+    this.#silences.delete(`${other} ${one}`);
+  }
+
+  carries(from: StackId, to: StackId): boolean {
+    return !this.isCut(from, to) && !this.#silences.has(`${from} ${to}`);
   }
 
   isCut(one: StackId, other: StackId): boolean {
@@ -68,6 +86,11 @@ class MemoryNetwork implements Network {
   readonly #forget: () => void;
   readonly #peers = new Map<StackId, MemoryNetwork>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
+  readonly #channelProtocols = new Map<
+    string,
+    { options: ChannelOptions; accept: (channel: Channel) => ChannelListener }
+  >();
+  readonly #channels = new Map<StackId, Set<ChannelEnd>>();
   readonly #topics = new Map<string, Listener[]>();
   readonly #known = new Set<string>();
   readonly #events = new Broadcast<PeerEvent>();
@@ -103,6 +126,7 @@ class MemoryNetwork implements Network {
     signal.throwIfAborted();
     if (this.#peers.has(stack)) return;
     const other = this.#reach(addresses, stack, this.stack);
+    await this.#roundTrip(other.stack, signal);
     if (this.#gate(stack) !== 'member' || other.admits(this.stack) !== 'member') {
       throw new RegistryError('refused', `Cannot connect to "${stack}": it does not let "${this.stack}" in`);
     }
@@ -114,7 +138,10 @@ class MemoryNetwork implements Network {
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
-    return ask(other, this.stack, protocol, request, options);
+    if (!this.#hub.carries(this.stack, stack)) await untilAborted(never(), options.signal);
+    const answer = await ask(other, this.stack, protocol, request, options);
+    if (!this.#hub.carries(stack, this.stack)) await untilAborted(never(), options.signal);
+    return answer;
   }
 
   async requestWithKey(
@@ -131,6 +158,35 @@ class MemoryNetwork implements Network {
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#protocols.set(protocol, { options, handler });
+  }
+
+  async openChannel(
+    stack: StackId,
+    protocol: string,
+    listener: ChannelListener,
+    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+  ): Promise<Channel> {
+    const other = this.#peers.get(stack);
+    if (!other) throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": it isn't connected`);
+    await turn();
+    await this.#roundTrip(stack, signal);
+    const served = other.#channelProtocols.get(protocol);
+    if (!served || other.admits(this.stack) !== 'member') {
+      throw new RegistryError('refused', `Cannot open "${protocol}" at "${stack}": it isn't served for you`);
+    }
+    if (!this.#peers.has(stack)) {
+      throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": the connection is gone`);
+    }
+    const [near, far] = openChannelPair(this.stack, stack, (from, to) => this.#hub.carries(from, to));
+    far.listen(served.accept(far), served.options.maxMessageBytes);
+    near.listen(listener, maxMessageBytes);
+    this.#keep(near);
+    other.#keep(far);
+    return near;
+  }
+
+  serveChannel(protocol: string, options: ChannelOptions, accept: (channel: Channel) => ChannelListener): void {
+    this.#channelProtocols.set(protocol, { options, accept });
   }
 
   publish(topic: string, message: Uint8Array): void {
@@ -171,12 +227,15 @@ class MemoryNetwork implements Network {
   }
 
   drop(stack: StackId): void {
-    if (this.#peers.delete(stack)) this.#events.send({ type: 'disconnected', stack });
+    if (!this.#peers.delete(stack)) return;
+    for (const channel of this.#channels.get(stack) ?? []) channel.end();
+    this.#channels.delete(stack);
+    this.#events.send({ type: 'disconnected', stack });
   }
 
   deliver(topic: string, id: string, message: Uint8Array, from: StackId): void {
     const listeners = this.#topics.get(topic);
-    if (!listeners || this.admits(from) !== 'member' || this.#hub.isCut(from, this.stack) || this.#knows(id)) return;
+    if (!listeners || this.admits(from) !== 'member' || !this.#hub.carries(from, this.stack) || this.#knows(id)) return;
     const verdicts = listeners.map((listener) => listener(message, from));
     if (verdicts.every((verdict) => verdict === 'accept')) this.#send(topic, id, message);
   }
@@ -209,6 +268,17 @@ class MemoryNetwork implements Network {
     if (this.#known.size >= maxKnownMessages && oldest !== undefined) this.#known.delete(oldest);
     this.#known.add(id);
     return false;
+  }
+
+  #keep(channel: ChannelEnd): void {
+    const others = [...(this.#channels.get(channel.stack) ?? [])].filter(({ isOpen }) => isOpen);
+    this.#channels.set(channel.stack, new Set([...others, channel]));
+  }
+
+  /** What must be answered doesn't end where one direction is silent. */
+  async #roundTrip(stack: StackId, signal: AbortSignal): Promise<void> {
+    const isHeard = this.#hub.carries(this.stack, stack) && this.#hub.carries(stack, this.stack);
+    if (!isHeard) await untilAborted(never(), signal);
   }
 
   #reach(addresses: readonly string[], stack: StackId | undefined, from: StackId): MemoryNetwork {
@@ -256,6 +326,10 @@ function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Prom
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
 
 function linkOf(one: StackId, other: StackId): string {

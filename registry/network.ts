@@ -44,6 +44,30 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 /** Hears a published message from the neighbour that sent it, who may have had it from another; must not throw. */
 export type Listener = (message: Uint8Array, from: StackId) => Verdict;
 
+/** One end of a stream that two members keep open. Disposing of it closes both ends; its own listener hears no more. */
+export interface Channel extends Disposable {
+  /** Who is at the other end. */
+  readonly stack: StackId;
+  /** Hands over one message, which keeps its place in the order; false: the other side doesn't read, and it is dropped. */
+  send(message: Uint8Array): boolean;
+}
+
+export interface ChannelListener {
+  message(bytes: Uint8Array): void;
+  /** The other end, or the connection, is gone; called once, and after it nothing. */
+  closed(): void;
+}
+
+export interface ChannelOptions {
+  /** The longest message that is read, in bytes; a longer one closes the channel. */
+  readonly maxMessageBytes: number;
+}
+
+/** What waits for the other side of a channel to read: some messages of the largest kind; more is dropped. */
+export const maxChannelQueueBytes = 256 * 1024;
+/** The longest message that whoever opens a channel reads, where it doesn't say. */
+export const defaultChannelMessageBytes = 64 * 1024;
+
 export type PeerEvent = { readonly type: 'connected' | 'disconnected'; readonly stack: StackId };
 
 export interface Network extends AsyncDisposable {
@@ -69,6 +93,15 @@ export interface Network extends AsyncDisposable {
     options: RequestOptions,
   ): Promise<Uint8Array>;
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
+  /** A stream to a connected member that stays open for messages both ways; throws `unreachable`, `refused` or `timed-out`. */
+  openChannel(
+    stack: StackId,
+    protocol: string,
+    listener: ChannelListener,
+    options: { signal: AbortSignal } & Partial<ChannelOptions>,
+  ): Promise<Channel>;
+  /** Takes channels that members open; messages wait until `accept` has returned who listens. */
+  serveChannel(protocol: string, options: ChannelOptions, accept: (channel: Channel) => ChannelListener): void;
   /** Best effort to all members that subscribed; bounded to 256 KiB a message; loss is normal. */
   publish(topic: string, message: Uint8Array): void;
   /**

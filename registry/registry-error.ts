@@ -23,6 +23,8 @@ export type RegistryErrorCode =
   | 'version-mismatch'
   | 'root-invalid'
   | 'clock-off'
+  | 'bad-filter'
+  | 'busy'
   | 'position-gone'
   | 'too-slow'
   | 'closed'
@@ -32,7 +34,7 @@ export type RegistryErrorCode =
   | 'timed-out';
 
 /** Codes of faults that may pass by themselves. */
-const passing: ReadonlySet<RegistryErrorCode> = new Set(['unreachable', 'timed-out', 'too-slow']);
+const passing: ReadonlySet<RegistryErrorCode> = new Set(['unreachable', 'timed-out', 'too-slow', 'busy']);
 
 /** An error of the registry: `code` is for programs, `message` for people, `mayRetry` says whether it may pass. */
 export class RegistryError extends Error {

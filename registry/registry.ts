@@ -109,8 +109,8 @@ class OpenRegistry implements Registry {
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
-      const isThere = ['up', 'unreachable'].includes(presence.state) && membership.isNear(stack);
-      return member && isThere ? { name: member.name, presence } : undefined;
+      const isGone = ['expired', 'left', 'revoked'].includes(presence.state) || !membership.isNear(stack);
+      return member && !isGone ? { name: member.name, presence } : undefined;
     });
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({

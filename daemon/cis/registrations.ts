@@ -67,6 +67,8 @@ interface Options {
   /** Writes or removes the CI's record; called inside the transaction that changes the registration. */
   readonly publish: (name: string, record: CiRecord | undefined) => void;
   readonly transaction: <T>(change: () => T) => T;
+  /** Undoes what was kept in memory, where the transaction that is open, or one around it, is taken back. */
+  readonly afterRollback: (undo: () => void) => void;
   /** Whether another CI of this stack has the name. */
   readonly isTaken: (name: string) => boolean;
   /** Milliseconds since 1970, to be shown. */
@@ -77,39 +79,50 @@ interface Options {
 }
 
 /** Registrations outlive the daemon: after a start, each has as long to say something as when it registered. */
-export function openLocalCis({ rows, publish, transaction, isTaken, now, monotonic, log }: Options): LocalCis {
+export function openLocalCis(options: Options): LocalCis {
+  const { rows, publish, transaction, isTaken, now, monotonic, log } = options;
   const known = new Map<string, Registration>();
+  const ids = new Map<string, string>();
   const tokens = new Map<string, string>();
   const heard = new Map<string, number>();
   for (const row of rows.list()) {
-    known.set(row.id, { ...(JSON.parse(row.body) as Registration), stale: false, lastHeartbeat: now() });
+    const registration = { ...(JSON.parse(row.body) as Registration), stale: false, lastHeartbeat: now() };
+    known.set(row.id, registration);
+    ids.set(registration.name, row.id);
     tokens.set(row.id, row.tokenHash);
     heard.set(row.id, monotonic());
   }
 
-  const byName = (name: string): Registration | undefined =>
-    [...known.values()].find((one) => one.name === name.toLowerCase());
+  const byName = (name: string): Registration | undefined => known.get(ids.get(name.toLowerCase()) ?? '');
   // A name means the CI that has it, also where another one took that word as its id.
   const find = (idOrName: string): Registration | undefined => byName(idOrName) ?? known.get(idOrName);
 
-  const keep = (registration: Registration, tokenHash: string): void => {
+  /** Within one commit the next one must see this already; should the commit fail, it never was. */
+  const remember = <Value>(map: Map<string, Value>, key: string, value: Value | undefined): void => {
+    const before = map.get(key);
+    const set = (one: Value | undefined): void => void (one === undefined ? map.delete(key) : map.set(key, one));
+    options.afterRollback(() => set(before));
+    set(value);
+  };
+
+  const keep = (registration: Registration, tokenHash: string): void =>
     transaction(() => {
       rows.put(rowOf(registration, tokenHash));
       publish(registration.name, recordOf(registration));
+      remember(known, registration.id, registration);
+      remember(ids, registration.name, registration.id);
+      remember(tokens, registration.id, tokenHash);
     });
-    known.set(registration.id, registration);
-    tokens.set(registration.id, tokenHash);
-  };
 
-  const drop = (registration: Registration): void => {
+  const drop = ({ id, name }: Registration): void =>
     transaction(() => {
-      rows.remove(registration.id);
-      publish(registration.name, undefined);
+      rows.remove(id);
+      publish(name, undefined);
+      remember(known, id, undefined);
+      remember(ids, name, undefined);
+      remember(tokens, id, undefined);
+      remember(heard, id, undefined);
     });
-    known.delete(registration.id);
-    tokens.delete(registration.id);
-    heard.delete(registration.id);
-  };
 
   /** A component that registered without a token may also beat and leave without one, as Tekton's components do. */
   const owned = (idOrName: string, { token, isOwner }: Speaker): Registration => {
@@ -164,7 +177,7 @@ export function openLocalCis({ rows, publish, transaction, isTaken, now, monoton
       const token = randomBytes(32).toString('base64url');
       if (same && same.id !== registration.id) drop(same);
       keep(registration, hash(token));
-      heard.set(registration.id, monotonic());
+      remember(heard, registration.id, monotonic());
       log.info({ ci: name, type: registration.type, authenticated: registration.authenticated }, 'registered');
       return { registration, token };
     },

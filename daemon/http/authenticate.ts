@@ -21,9 +21,9 @@ export interface Authenticate {
 export function makeAuthenticate(token: string, stack: string): Authenticate {
   const trusted = new WeakSet<Socket>();
   const owner = (by: Principal['by']): Principal => ({ name: 'owner', stack, role: 'admin', by });
+  const wanted = Buffer.from(token);
   const hasToken = (candidate: string | undefined): boolean => {
     const given = Buffer.from(candidate ?? '');
-    const wanted = Buffer.from(token);
     return given.length === wanted.length && timingSafeEqual(given, wanted);
   };
   const principalIfAny = (request: IncomingMessage): Principal | undefined => {

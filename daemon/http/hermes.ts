@@ -59,6 +59,7 @@ const healthyWithinMs = 60_000;
 
 interface Parts {
   readonly cis: Cis;
+  readonly group: <T>(work: () => T) => Promise<T>;
   readonly authenticate: Authenticate;
   readonly invoke: Invoke;
   /** `open`: requests without a token may register, from this host, marked as unauthenticated. */
@@ -80,7 +81,7 @@ export function addHermesRoutes(app: FastifyInstance, parts: Parts): void {
   });
 }
 
-function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, version, now }: Parts): void {
+function addRoutes(app: FastifyInstance, { cis, group, authenticate, invoke, hermes, version, now }: Parts): void {
   const { local } = cis;
   const startedAt = now();
 
@@ -100,7 +101,7 @@ function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, ve
   const register = async (request: FastifyRequest): Promise<object> => {
     const authenticated = enter(request);
     const body = registerBody.parse(request.body);
-    const { registration, token } = local.register({
+    const registering = {
       id: body.component_id ?? body.componentId,
       name: body.name,
       version: body.version ?? '0.0.0',
@@ -113,7 +114,8 @@ function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, ve
       metadata: body.metadata,
       intervalMs: body.heartbeat_interval === undefined ? undefined : body.heartbeat_interval * 1000,
       authenticated,
-    });
+    };
+    const { registration, token } = await group(() => local.register(registering));
     return {
       success: true,
       componentId: registration.id,
@@ -139,7 +141,9 @@ function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, ve
     const body = heartbeatBody.parse(request.body);
     const id = body.component_id ?? body.componentId;
     if (id === undefined) throw new DaemonError('bad-input', 'Cannot take the heartbeat: "component_id" is missing');
-    local.heartbeat(id, by);
+    // Most beats change no record and touch no disk.
+    if (local.find(id)?.stale) await group(() => local.heartbeat(id, by));
+    else local.heartbeat(id, by);
     return { success: true, timestamp: now() / 1000, message: 'Heartbeat received' };
   });
 
@@ -149,7 +153,7 @@ function addRoutes(app: FastifyInstance, { cis, authenticate, invoke, hermes, ve
     const body = (request.body ?? {}) as { component_name?: unknown; component_id?: unknown };
     const id = query.component_id ?? query.componentId ?? body.component_id ?? body.component_name;
     if (typeof id !== 'string') throw new DaemonError('bad-input', 'Cannot unregister: "component_id" is missing');
-    local.unregister(id, by);
+    await group(() => local.unregister(id, by));
     return { success: true, message: 'Component unregistered successfully' };
   });
 

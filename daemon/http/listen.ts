@@ -13,6 +13,7 @@ import { type McpServer, makeMcpServer } from '#mcp';
 import type { Directory } from '#registry';
 import { DaemonError } from '../errors.ts';
 import type { Invoke } from '../invoke.ts';
+import type { DaemonMetrics, Observed } from '../metrics.ts';
 import { problemOf } from '../problem.ts';
 import { makeAuthenticate } from './authenticate.ts';
 import { answerPull } from './distribution.ts';
@@ -38,10 +39,15 @@ export interface HttpParts {
   readonly operations: readonly DaemonOperation[];
   readonly invoke: Invoke;
   readonly cis: Cis;
+  /** Carries out a change together with others that came at the time; resolves once it is durable. */
+  readonly group: <T>(work: () => T) => Promise<T>;
   readonly blobs: BlobStore;
   readonly pullAccess: PullAccess;
   readonly directory: Directory;
   readonly isReady: () => boolean;
+  readonly metrics: DaemonMetrics;
+  /** What the metrics measure when they are asked for. */
+  readonly observe: () => Observed;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -62,6 +68,7 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
+    parts.metrics.request(path);
     const raw = path === '/mcp' ? toMcp : path === '/v2' || path.startsWith('/v2/') ? toPull : undefined;
     if (raw) raw(request, response).catch((error: unknown) => refuse(response, error));
     else app.routing(request, response);
@@ -94,6 +101,11 @@ export async function openHttp(parts: HttpParts): Promise<Http> {
   );
   app.get('/health', () => ({ status: 'healthy' }));
   app.get('/ready', (_request, reply) => reply.code(parts.isReady() ? 200 : 503).send({ ready: parts.isReady() }));
+  app.get('/metrics', async (request, reply) => {
+    authenticate.principal(request.raw);
+    const { type, text } = await parts.metrics.tell(parts.observe());
+    return reply.type(type).send(text);
+  });
   addOperationRoutes(app, { ...parts, authenticate });
   addHermesRoutes(app, { ...parts, authenticate });
   addLiveRoutes(app, servers, { directory: parts.directory, authenticate, signal: stopping.signal, log });

@@ -1,19 +1,20 @@
-// Live changes of the registry: backfill, cut over, follow, as lines over HTTP and as messages over a WebSocket.
+// Live changes of the registry: backfill, cut over, follow; who may, how many, from where, and by which filter.
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import type { Directory } from '#registry';
+import { type Directory, type DirectoryChange, type Filter, parseFilter } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { problemOf } from '../problem.ts';
 import type { Authenticate } from './authenticate.ts';
+import { type Reader, readEvents, readLines, readMessages } from './readers.ts';
 
 /** Together far more than a person watches with. */
-const maxWatchers = 100;
-/** What may wait in a socket for its reader; more is not read from the store until it is gone. */
-const maxWaitingBytes = 1024 * 1024;
-/** A reader that doesn't take what waits for it within this is cut. */
-const drainMs = 5_000;
+const maxFollowers = 100;
+/** Proxies and browsers take a connection for dead after 30 to 60 s of silence. */
+const beatMs = 15_000;
+/** Records that a reader with a filter is known to hold; with more, it is told of each that doesn't match any more. */
+const maxHeld = 20_000;
 
 interface Parts {
   readonly directory: Directory;
@@ -22,10 +23,11 @@ interface Parts {
   readonly log: Logger;
 }
 
-/** A reader's connection: `send` resolves once there is room again for more. */
-interface Reader {
-  send(value: object): Promise<void> | undefined;
-  readonly closed: AbortSignal;
+/** What a reader asks for: all there is first where `from` is left out, else what came after it. */
+interface Wanted {
+  readonly from: number | 'now' | undefined;
+  readonly kind: string | undefined;
+  readonly where: Filter | undefined;
 }
 
 export function addLiveRoutes(
@@ -33,102 +35,75 @@ export function addLiveRoutes(
   servers: readonly Server[],
   { directory, authenticate, signal, log }: Parts,
 ): void {
-  let watchers = 0;
+  let followers = 0;
 
-  /** Without `from` all that is there comes first; `from=POSITION` gives the changes after it, `from=now` only new ones. */
-  const follow = async (query: URLSearchParams, { send, closed }: Reader): Promise<void> => {
-    const kind = query.get('kind') ?? undefined;
-    const position = directory.position();
-    const from = query.get('from') === null || query.get('from') === 'now' ? position : Number(query.get('from'));
-    watchers += 1;
-    try {
-      for (const entry of query.has('from') ? [] : directory.list(kind === undefined ? {} : { kind })) {
-        const { position: at, kind: of, name, stack } = entry;
-        await send({ position: at, kind: of, name, stack, entry });
-        if (closed.aborted) return;
-      }
-      for await (const change of directory.follow({ from, signal: AbortSignal.any([signal, closed]) })) {
-        if (kind === undefined || change.kind === kind) await send(change);
-      }
-    } catch (error) {
-      if (isTooSlow(error)) log.info({ reason: (error as Error).message }, 'a reader is cut');
-      throw error;
-    } finally {
-      watchers -= 1;
-    }
-  };
-
-  /** Throws before the first byte of an answer is sent. */
-  const check = (query: URLSearchParams): void => {
-    const from = query.get('from');
-    if (from !== null && from !== 'now' && !/^\d{1,15}$/.test(from)) {
-      throw new DaemonError('bad-input', `Cannot follow from "${from}": it is no position`, {
-        mend: 'leave "from" out, or give the position of the last change that was read',
-      });
-    }
-    if (watchers >= maxWatchers) {
-      throw new DaemonError('busy', `Cannot follow: ${maxWatchers} readers do already`, {
+  /** Reads the request, and throws before the first byte of an answer is sent. */
+  const admit = (request: IncomingMessage): Wanted => {
+    authenticate.principal(request);
+    const wanted = wantedOf(request);
+    if (typeof wanted.from === 'number') directory.requirePosition(wanted.from);
+    if (followers >= maxFollowers) {
+      throw new DaemonError('busy', `Cannot follow: ${maxFollowers} readers do already`, {
         mayRetry: true,
         mend: 'end one of them',
       });
     }
+    return wanted;
+  };
+
+  const follow = async ({ from, kind, where }: Wanted, reader: Reader): Promise<void> => {
+    let position = typeof from === 'number' ? from : directory.position();
+    const options = { ...(kind !== undefined && { kind }), ...(where && { where }), pause };
+    const isNews = newsFor(where, typeof from !== 'number');
+    const beat = setInterval(() => reader.beat(position), beatMs);
+    followers += 1;
+    try {
+      for await (const change of from === undefined ? directory.backfill(options) : []) {
+        if (isNews(change)) await reader.send(change);
+        if (reader.closed.aborted) return;
+      }
+      reader.beat(position);
+      const until = AbortSignal.any([signal, reader.closed]);
+      const reached = (at: number): void => {
+        position = at;
+      };
+      for await (const change of directory.follow({ ...options, from: position, reached, signal: until })) {
+        if (isNews(change)) await reader.send(change);
+      }
+      reader.end();
+    } catch (error) {
+      if (problemOf(error).code === 'too-slow') log.info({ reason: (error as Error).message }, 'a reader is cut');
+      reader.end(error);
+    } finally {
+      clearInterval(beat);
+      followers -= 1;
+    }
   };
 
   app.get('/api/watch', async (request, reply) => {
-    authenticate.principal(request.raw);
-    const query = new URL(request.url, 'http://localhost').searchParams;
-    check(query);
-    const closed = new AbortController();
-    const { raw } = reply;
-    raw.once('close', () => closed.abort());
+    const wanted = admit(request.raw);
     reply.hijack();
-    raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-    raw.flushHeaders();
-    const send = (change: object): Promise<void> | undefined => {
-      raw.write(`${JSON.stringify(change)}\n`);
-      if (raw.writableLength <= maxWaitingBytes) return undefined;
-      return inTime((done) => raw.once('drain', done), closed.signal);
-    };
-    try {
-      await follow(query, { send, closed: closed.signal });
-    } catch (error) {
-      if (isTooSlow(error)) raw.destroy();
-      else if (!closed.signal.aborted) raw.write(`${JSON.stringify({ error: problemOf(error) })}\n`);
-    }
-    raw.end();
+    const isEvents = request.headers.accept?.includes('text/event-stream') ?? false;
+    await follow(wanted, isEvents ? readEvents(reply.raw) : readLines(reply.raw));
     return reply;
   });
 
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 4096 });
   for (const server of servers) {
     server.on('upgrade', (request: IncomingMessage, socket, head) => {
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      let wanted: Wanted;
       try {
-        if (url.pathname !== '/ws') throw new DaemonError('not-found', `Cannot find "${url.pathname}"`);
-        authenticate.principal(request);
-        check(url.searchParams);
+        const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+        if (pathname !== '/ws') throw new DaemonError('not-found', `Cannot find "${pathname}"`);
+        wanted = admit(request);
       } catch (error) {
-        const { status } = problemOf(error);
-        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+        const { status, exitCode: _exitCode, ...problem } = problemOf(error);
+        const body = JSON.stringify({ error: problem });
+        const headers = `connection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`);
         return;
       }
-      sockets.handleUpgrade(request, socket, head, (client) => {
-        const closed = new AbortController();
-        client.on('close', () => closed.abort());
-        client.on('error', () => closed.abort());
-        const send = (change: object): Promise<void> | undefined => {
-          const text = JSON.stringify(change);
-          if (client.bufferedAmount <= maxWaitingBytes) return void client.send(text);
-          return inTime((done) => client.send(text, done), closed.signal);
-        };
-        follow(url.searchParams, { send, closed: closed.signal }).then(
-          () => client.close(1001),
-          (error: unknown) => {
-            if (isTooSlow(error)) client.terminate();
-            else client.close(1013, (error as Error).message.slice(0, 100));
-          },
-        );
-      });
+      sockets.handleUpgrade(request, socket, head, (client) => void follow(wanted, readMessages(client)));
     });
   }
   signal.addEventListener('abort', () => {
@@ -137,25 +112,44 @@ export function addLiveRoutes(
   });
 }
 
-/** Waits until there is room again, or the connection is gone; throws `too-slow` where neither is so in time. */
-async function inTime(wait: (done: () => void) => void, closed: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const late = setTimeout(() => reject(new TooSlow(`the reader took nothing for ${drainMs} ms`)), drainMs);
-  const gone = (): void => resolve();
-  closed.addEventListener('abort', gone, { once: true });
-  wait(resolve);
-  try {
-    await promise;
-  } finally {
-    clearTimeout(late);
-    closed.removeEventListener('abort', gone);
+function pause(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** `from=POSITION`, `from=now` or none; what a returning `EventSource` says of itself goes before the address it was made with. */
+function wantedOf(request: IncomingMessage): Wanted {
+  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const last = request.headers['last-event-id'];
+  const from = typeof last === 'string' && last !== '' ? last : query.get('from');
+  const where = query.get('where');
+  if (from !== null && from !== 'now' && !/^\d{1,15}$/.test(from)) {
+    throw new DaemonError('bad-input', `Cannot follow from "${from}": it is no position`, {
+      mend: 'leave "from" out, or give the position of the last change that was read',
+    });
   }
+  return {
+    from: from === null ? undefined : from === 'now' ? 'now' : Number(from),
+    kind: query.get('kind') ?? undefined,
+    where: where === null ? undefined : parseFilter(where),
+  };
 }
 
-function isTooSlow(error: unknown): boolean {
-  return (error as { code?: unknown }).code === 'too-slow';
-}
-
-class TooSlow extends Error {
-  readonly code = 'too-slow';
+/**
+ * With a filter, a record that is gone or doesn't match any more is news for who holds it. A reader that began here holds
+ * what it was sent; of one that goes on from a position nobody knows, so it is told of all.
+ */
+function newsFor(where: Filter | undefined, isBeginner: boolean): (change: DirectoryChange) => boolean {
+  const held = where && isBeginner ? new Set<string>() : undefined;
+  let isKnown = held !== undefined;
+  return ({ kind, name, stack, entry }) => {
+    if (!held || !isKnown) return true;
+    const key = `${kind}\n${stack}\n${name}`;
+    if (!entry) return held.delete(key);
+    held.add(key);
+    if (held.size > maxHeld) {
+      isKnown = false;
+      held.clear();
+    }
+    return true;
+  };
 }

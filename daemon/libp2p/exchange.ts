@@ -1,11 +1,45 @@
 // One exchange on a stream: each side sends one message, its length first, and ends; anything else is reset.
-import type { Stream } from '@libp2p/interface';
-import { RegistryError } from '#registry';
+import type { Connection, Stream } from '@libp2p/interface';
+import { RegistryError, type RequestOptions } from '#registry';
 
 /** The length in front of a message: four bytes, big-endian. */
 const prefixBytes = 4;
 /** Handed to the muxer at once; the rest waits for it to drain. */
 const chunkBytes = 64 * 1024;
+
+/** One request and its answer on a stream of its own. */
+export async function ask(
+  connection: Connection,
+  protocol: string,
+  request: Uint8Array,
+  { signal, maxResponseBytes }: RequestOptions,
+): Promise<Uint8Array> {
+  let stream: Stream | undefined;
+  try {
+    stream = await openStream(connection, protocol, { signal });
+    const [answer] = await Promise.all([
+      receive(stream, maxResponseBytes, { signal }),
+      send(stream, request, { signal }),
+    ]);
+    return answer;
+  } catch (error) {
+    stream?.abort(error instanceof Error ? error : new Error(String(error)));
+    throw asRegistryError(error, connection, protocol, signal);
+  }
+}
+
+/** A stream of that protocol; throws `refused` where the other side doesn't serve it, `timed-out`. */
+export async function openStream(
+  connection: Connection,
+  protocol: string,
+  { signal }: { signal: AbortSignal },
+): Promise<Stream> {
+  try {
+    return await connection.newStream(protocol, { signal });
+  } catch (error) {
+    throw asRegistryError(error, connection, protocol, signal);
+  }
+}
 
 /** Sends the message and ends the writing side. */
 export async function send(stream: Stream, message: Uint8Array, { signal }: { signal: AbortSignal }): Promise<void> {
@@ -51,4 +85,15 @@ export async function receive(
 /** What an aborted signal comes to here. */
 export function timedOut(signal: AbortSignal): RegistryError {
   return new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason });
+}
+
+function asRegistryError(
+  error: unknown,
+  { remotePeer }: Connection,
+  protocol: string,
+  signal: AbortSignal,
+): RegistryError {
+  if (error instanceof RegistryError) return error;
+  if (signal.aborted) return timedOut(signal);
+  return new RegistryError('refused', `Cannot ask "${remotePeer}": it closed "${protocol}"`, { cause: error });
 }

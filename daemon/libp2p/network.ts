@@ -1,10 +1,13 @@
 // The registry's seam to the network, kept by a libp2p node: admission, exchanges, gossip, and news of connections.
-import type { Connection, Libp2p, Stream } from '@libp2p/interface';
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import {
   type Access,
   Broadcast,
+  type Channel,
+  type ChannelListener,
+  type ChannelOptions,
+  defaultChannelMessageBytes,
   type Handler,
   type Identity,
   type Listener,
@@ -17,7 +20,9 @@ import {
   type StackId,
 } from '#registry';
 import { DaemonError } from '../errors.ts';
-import { receive, send, timedOut } from './exchange.ts';
+import { keepChannel, maxChannels } from './channel.ts';
+import { dialAny, withPeer } from './dial.ts';
+import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
 import { type MemberNode, makeMemberNode, openDiallingNode } from './node.ts';
@@ -44,8 +49,6 @@ const inviteConnectionMs = 10_000;
 const maxMemberConnections = 4;
 /** Connections under the key of one invite: a fleet of 30 joins at once, and tries again. The newest goes. */
 const maxInviteConnections = 64;
-/** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
-const addressTimeoutMs = 2_500;
 /** Exchanges of one protocol that one peer has open at a time. */
 const maxStreams = 16;
 /** Closing waits this long for what is under way. */
@@ -149,9 +152,7 @@ class Libp2pNetwork implements Network {
   }
 
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
-    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
-    if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
-    return ask(connection, protocol, request, options);
+    return ask(this.#connectionTo(stack), protocol, request, options);
   }
 
   async requestWithKey(
@@ -172,6 +173,28 @@ class Libp2pNetwork implements Network {
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#serve(protocol, options, handler);
+  }
+
+  async openChannel(
+    stack: StackId,
+    protocol: string,
+    listener: ChannelListener,
+    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+  ): Promise<Channel> {
+    const limit = AbortSignal.any([signal, this.#stop.signal]);
+    const stream = await openStream(this.#connectionTo(stack), protocol, { signal: limit });
+    return keepChannel(stream, stack, maxMessageBytes, () => listener);
+  }
+
+  serveChannel(
+    protocol: string,
+    { maxMessageBytes }: ChannelOptions,
+    accept: (channel: Channel) => ChannelListener,
+  ): void {
+    const handler = (stream: Stream, { remotePeer }: Connection): void => {
+      keepChannel(stream, remotePeer.toString(), maxMessageBytes, accept);
+    };
+    this.#handle(protocol, handler, maxChannels);
   }
 
   publish(topic: string, message: Uint8Array): void {
@@ -277,9 +300,19 @@ class Libp2pNetwork implements Network {
         stream.abort(error instanceof Error ? error : new Error(String(error)));
       }
     };
-    this.#open.handle(protocol, answer, { maxInboundStreams: maxStreams }).catch((error: unknown) => {
+    this.#handle(protocol, answer, maxStreams);
+  }
+
+  #handle(protocol: string, handler: StreamHandler, maxInboundStreams: number): void {
+    this.#open.handle(protocol, handler, { maxInboundStreams }).catch((error: unknown) => {
       this.#log.error({ protocol, error }, 'protocol is not served');
     });
+  }
+
+  #connectionTo(stack: StackId): Connection {
+    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
+    if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    return connection;
   }
 
   /** By its addresses in turn, and then by what the other members know of it, where the DHT is on. */
@@ -298,81 +331,6 @@ class Libp2pNetwork implements Network {
 }
 
 const empty = new Uint8Array();
-
-/** One request and its answer on a stream of its own. */
-async function ask(
-  connection: Connection,
-  protocol: string,
-  request: Uint8Array,
-  { signal, maxResponseBytes }: RequestOptions,
-): Promise<Uint8Array> {
-  const peer = connection.remotePeer.toString();
-  let stream: Stream | undefined;
-  try {
-    stream = await connection.newStream(protocol, { signal });
-    const [answer] = await Promise.all([
-      receive(stream, maxResponseBytes, { signal }),
-      send(stream, request, { signal }),
-    ]);
-    return answer;
-  } catch (error) {
-    stream?.abort(error instanceof Error ? error : new Error(String(error)));
-    if (error instanceof RegistryError) throw error;
-    if (signal.aborted) throw timedOut(signal);
-    throw new RegistryError('refused', `Cannot ask "${peer}": it closed "${protocol}"`, { cause: error });
-  }
-}
-
-/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`. */
-async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-  let reason: unknown;
-  let refused = false;
-  for (const [at, address] of addresses.entries()) {
-    const isLast = at === addresses.length - 1;
-    const limit = isLast ? signal : AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]);
-    try {
-      return await node.dial(parseAddress(address), { signal: limit });
-    } catch (error) {
-      if (signal.aborted) throw timedOut(signal);
-      reason = error;
-      refused ||= !isUnreachable(error);
-    }
-  }
-  const where = addresses.length > 0 ? addresses.join(', ') : 'no known address';
-  throw new RegistryError(
-    refused ? 'refused' : 'unreachable',
-    `Cannot connect: ${refused ? 'it does not let this stack in' : 'nobody answers'} at ${where}`,
-    { cause: reason },
-  );
-}
-
-/** Addresses come from other members: TCP only, so that none makes this stack open a local socket. */
-const tcpAddress = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/p2p\/[^/]+)?$/;
-
-function parseAddress(address: string): Multiaddr {
-  try {
-    if (tcpAddress.test(address)) return multiaddr(address);
-  } catch (cause) {
-    throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
-  }
-  throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't the multiaddr of a TCP port`);
-}
-
-/** Whether nobody was met at all; an upgrade that fails means that somebody was. */
-function isUnreachable(error: unknown): boolean {
-  const causes = error instanceof AggregateError ? error.errors : [error];
-  return causes.every(
-    (cause) =>
-      cause instanceof RegistryError ||
-      (cause instanceof Error &&
-        ('code' in cause ||
-          ['TimeoutError', 'NoValidAddressesError', 'TransportUnavailableError'].includes(cause.name))),
-  );
-}
-
-function withPeer(address: string, stack: StackId): string {
-  return address.includes('/p2p/') ? address : `${address}/p2p/${stack}`;
-}
 
 function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {

@@ -3,8 +3,9 @@ import { ask, listCis } from './ask.ts';
 import type { DaemonOperation } from './declare.ts';
 import { build, logs, run, stop } from './deploy.ts';
 import { auditShow, auditVerify, events } from './history.ts';
-import { get, list, stacks, status } from './look.ts';
+import { stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
+import { get, list } from './records.ts';
 
 export const operations: readonly DaemonOperation[] = [
   status,

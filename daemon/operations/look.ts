@@ -1,6 +1,5 @@
-// Operations that look: the state of this stack, the stacks of the mesh, and any record.
+// Operations that look at stacks: the state of this one, and all of the mesh.
 import { z } from 'zod';
-import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
 import { age, table } from './table.ts';
 
@@ -21,14 +20,6 @@ const member = z.object({
   liveness,
   addresses: z.array(z.string()),
   expires: z.string(),
-});
-
-const record = z.object({
-  kind: z.string(),
-  name: z.string(),
-  stack: z.string(),
-  stackName: z.string(),
-  body: z.unknown(),
 });
 
 export const status = declare({
@@ -104,7 +95,7 @@ export const status = declare({
       cis: { here: cis.filter(({ stack }) => stack === registry.stack).length, mesh: cis.length, unwell },
       http: context.links.http,
       addresses: [...context.addresses()],
-      hiddenRecords: registry.directory.hidden().length,
+      hiddenRecords: registry.directory.counts().hidden,
       residentBytes: process.memoryUsage.rss(),
     };
   },
@@ -156,80 +147,6 @@ export const stacks = declare({
   },
 });
 
-export const list = declare({
-  name: 'records_list',
-  title: 'List records',
-  sentence:
-    'Lists records of the registry: stacks, CIs, manifests, builds and runs, of all stacks that can be reached.',
-  input: z.object({
-    kind: z.string().max(40).optional().describe('stack, ci, manifest, build or run; all where it is left out'),
-    stack: z.string().max(128).optional().describe('only records of this stack, by name or id'),
-  }),
-  output: z.object({ records: z.array(record) }),
-  hints: 'look',
-  http: { method: 'GET', path: '/api/records' },
-  command: { words: 'ls', positional: ['kind'], examples: ['hermesh ls', 'hermesh ls ci', 'hermesh ls ci --json'] },
-  text: ({ records }) =>
-    records.length === 0
-      ? 'No records.'
-      : table(
-          ['KIND', 'NAME', 'STACK', ''],
-          records.map((one) => [one.kind, one.name, one.stackName, summary(one.body)]),
-        ),
-  async run({ registry }, { kind, stack }) {
-    const names = new Map(registry.members().map((one) => [one.stack, one.name]));
-    const of =
-      stack === undefined ? undefined : registry.members().find((one) => one.stack === stack || one.name === stack);
-    if (stack !== undefined && !of) {
-      throw new DaemonError('not-found', `Cannot find the stack "${stack}": it isn't of this mesh`, {
-        mend: 'hermesh stacks',
-      });
-    }
-    return {
-      records: registry.directory
-        .list({ ...(kind === undefined ? {} : { kind }), ...(of ? { stack: of.stack } : {}) })
-        .map((one) => ({
-          kind: one.kind,
-          name: one.name,
-          stack: one.stack,
-          stackName: names.get(one.stack) ?? one.stack,
-          body: one.body,
-        })),
-    };
-  },
-});
-
-export const get = declare({
-  name: 'record_get',
-  title: 'Get a record',
-  sentence: 'Shows one record by KIND/NAME, or KIND/NAME@STACK where several stacks have one of that name.',
-  input: z.object({ record: z.string().min(3).max(400).describe('KIND/NAME or KIND/NAME@STACK') }),
-  output: record.extend({ claimants: z.array(z.string()) }),
-  hints: 'look',
-  http: { method: 'GET', path: '/api/record' },
-  command: { words: 'get', positional: ['record'], examples: ['hermesh get ci/redis-ci', 'hermesh get stack/berlin'] },
-  text: (one) => JSON.stringify(one, null, 2),
-  async run({ registry }, { record: wanted }) {
-    const slash = wanted.indexOf('/');
-    const kind = wanted.slice(0, slash);
-    const found = slash > 0 ? registry.directory.get(kind, wanted.slice(slash + 1)) : undefined;
-    if (!found) {
-      throw new DaemonError('not-found', `Cannot find the record "${wanted}"`, { mend: `hermesh ls ${kind}` });
-    }
-    const names = new Map(registry.members().map((one) => [one.stack, one.name]));
-    return {
-      kind,
-      name: found.name,
-      stack: found.stack,
-      stackName: names.get(found.stack) ?? found.stack,
-      body: found.body,
-      claimants: registry.directory
-        .claimants(kind, found.name)
-        .map((one) => `${one.name}@${names.get(one.stack) ?? one.stack}`),
-    };
-  },
-});
-
 function sayEngine({
   state,
   kind,
@@ -243,14 +160,4 @@ function sayEngine({
 }): string {
   if (state === 'none') return `none (${reason})`;
   return `${kind} ${version}${reason === undefined ? '' : `, ${state}: ${reason}`}`;
-}
-
-/** What a line of a list has room for. */
-function summary(body: unknown): string {
-  const { health, type, site, project, container, digest } = body as Record<string, unknown>;
-  if (typeof health === 'string') return `${health}, ${type}`;
-  if (typeof digest === 'string')
-    return `${[project, container].filter((part) => typeof part === 'string').join('/')} ${digest.slice(0, 19)}`;
-  if (site) return JSON.stringify(site);
-  return typeof project === 'string' ? project : '';
 }

@@ -161,7 +161,7 @@ export class Feeds {
   /** Applies a delta of another's feed where its base is here and its root comes out. */
   apply(delta: VerifiedDelta): Applied {
     const feed = delta.head.feed;
-    const judged = this.#judgeHead(delta);
+    const judged = this.judge(delta);
     if (judged !== 'next') return judged;
     const stored = this.#feeds.get(feed) ?? nothingOf(feed);
     const isFirst = delta.head.sequence === 1;
@@ -187,7 +187,7 @@ export class Feeds {
   /** Replaces another's feed by a snapshot whose records come out at the head's root. */
   replace(head: VerifiedHead, records: readonly Change[]): Applied {
     const feed = head.head.feed;
-    const judged = this.#judgeHead(head);
+    const judged = this.judge(head);
     if (judged !== 'next' && judged !== 'gap') return judged;
     const puts = records.flatMap(({ kind, name, body }): Put[] =>
       body ? [{ kind, name, body, key: recordKey(kind, name), hash: recordHash(body) }] : [],
@@ -212,7 +212,7 @@ export class Feeds {
   /** Brings another's feed from the trie that is here to a head by what differs; `base` is that trie when it was compared. */
   repair(head: VerifiedHead, base: Trie, records: readonly Change[], removed: readonly Uint8Array[]): Applied {
     const feed = head.head.feed;
-    const judged = this.#judgeHead(head);
+    const judged = this.judge(head);
     if (judged !== 'next' && judged !== 'gap') return judged;
     const stored = this.#feeds.get(feed) ?? nothingOf(feed);
     if (!sameBytes(rootOf(stored.contents().trie), rootOf(base))) return 'gap';
@@ -244,7 +244,8 @@ export class Feeds {
     }
   }
 
-  #judgeHead(verified: VerifiedHead): Applied | 'next' {
+  /** What a head means for what is here, before anything is applied; one that proves a fault quarantines its owner. */
+  judge(verified: VerifiedHead): Applied | 'next' {
     const { feed, epoch, previous } = verified.head;
     const held = this.#feeds.get(feed);
     if (this.isQuarantined(feed, epoch.counter)) return 'refused';

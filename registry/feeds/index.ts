@@ -1,4 +1,6 @@
 // The door of feeds: signed heads and deltas, their tries, and the feeds that are kept.
+
+export { Descent, maxPaths } from './descent.ts';
 export {
   type Change,
   changeSchema,
@@ -9,8 +11,10 @@ export {
   type Position,
   positionOf,
   positionSchema,
+  recordHash,
   recordKey,
   relate,
+  type SignedHead,
   signedHeadSchema,
   type VerifiedDelta,
   type VerifiedHead,
@@ -19,5 +23,7 @@ export {
 } from './feed.ts';
 export { type Applied, Feeds } from './feeds.ts';
 export { makeProvenRecord, maxProvenBytes, type ProvenRecord, verifyProvenRecord } from './proven.ts';
+export { provesEquivocation, type Quarantine, type QuarantineReason } from './quarantine.ts';
+export { maxPageRecords } from './served.ts';
 export { FeedStore, type RecordRow } from './store.ts';
-export { remove, rootOf } from './trie.ts';
+export { remove, rootOf, type Trie, trieOf } from './trie.ts';

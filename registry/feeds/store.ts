@@ -48,10 +48,16 @@ interface RawHead {
 export class FeedStore {
   readonly database: Database;
   readonly #sql: Prepared;
+  #changed: (kind?: string, name?: string) => void = () => undefined;
 
   constructor(database: Database) {
     this.database = database;
     this.#sql = new Prepared(database);
+  }
+
+  /** Told of each record that is written or removed, before the commit; without a name, of any number of them. */
+  onChange(changed: (kind?: string, name?: string) => void): void {
+    this.#changed = changed;
   }
 
   heads(): HeadRow[] {
@@ -112,6 +118,7 @@ export class FeedStore {
   }
 
   setFault(feed: string, key: Uint8Array, fault: string | undefined): void {
+    this.#changed();
     this.#sql.run('UPDATE registry_record SET fault = ? WHERE feed = ? AND key = ?', fault ?? null, feed, key);
   }
 
@@ -148,6 +155,27 @@ export class FeedStore {
       `SELECT * FROM registry_record WHERE ${where.join(' AND ')} ORDER BY kind, name, feed`,
       ...values,
     );
+  }
+
+  /** How many there are: records by kind (all that are kept, from an index), hidden ones, and feeds. */
+  counts(): { readonly records: ReadonlyMap<string, number>; readonly hidden: number; readonly feeds: number } {
+    const byKind = this.#sql.all<{ kind: string; count: number }>(
+      'SELECT kind, count(*) AS count FROM registry_record GROUP BY kind ORDER BY kind',
+    );
+    const count = (sql: string): number => this.#sql.get<{ count: number }>(sql)?.count ?? 0;
+    return {
+      records: new Map(byKind.map((row) => [row.kind, row.count])),
+      hidden: count('SELECT count(*) AS count FROM registry_record WHERE fault IS NOT NULL'),
+      feeds: count('SELECT count(*) AS count FROM registry_head'),
+    };
+  }
+
+  /** Where each visible record was last changed, in that order, without bodies. */
+  places(kind?: string): { position: number; feed: string; kind: string; name: string }[] {
+    const sql = 'SELECT position, feed, kind, name FROM registry_record WHERE fault IS NULL';
+    return kind === undefined
+      ? this.#sql.all(`${sql} ORDER BY position`)
+      : this.#sql.all(`${sql} AND kind = ? ORDER BY position`, kind);
   }
 
   /** All records, hidden or not, of a feed or of all. */
@@ -206,6 +234,7 @@ export class FeedStore {
 
   /** Forgets a feed whole: of a mesh that was left, or replaced by a snapshot. */
   dropRecords(feed: string): void {
+    this.#changed();
     this.#sql.run(
       'INSERT INTO registry_change (feed, kind, name) SELECT feed, kind, name FROM registry_record WHERE feed = ?',
       feed,
@@ -247,6 +276,7 @@ export class FeedStore {
   }
 
   #addChange(feed: string, kind: string, name: string): number {
+    this.#changed(kind, name);
     const sql = 'INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)';
     const position = Number(this.#sql.insert(sql, feed, kind, name));
     this.database.beforeCommit(this.#pruneChanges);

@@ -1,30 +1,14 @@
-// Fetches feeds from other members, and serves them: deltas where they are kept, else a snapshot page by page.
-import { z } from 'zod';
-import {
-  type Change,
-  changeSchema,
-  type Feeds,
-  maxFeedBytes,
-  maxFeedRecords,
-  type Position,
-  positionOf,
-  positionSchema,
-  signedHeadSchema,
-  type VerifiedHead,
-  verifyDelta,
-  verifyHead,
-} from '#registry/feeds';
+// Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
+import { type Applied, type Feeds, positionOf, type VerifiedHead } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
-import { ask, maxMessageBytes, memberBounds } from './ask.ts';
-import { type Deed, maxPulledBytes, type Replica } from './replicate.ts';
+import { findDifference } from './difference.ts';
+import { type Page, Source, serveFeeds } from './feed-exchange.ts';
+import type { Deed, Replica } from './replicate.ts';
+import { takeSnapshot } from './snapshot.ts';
 
-const feedProtocol = '/hermesh/feed/1.0.0';
-/** Deltas in one message. */
-const maxDeltas = 2_000;
 /** Pulls at a time: each may hold a feed of 32 MiB. One a member, so that a slow one can't hold up the others' feeds. */
 const maxPulls = 3;
 /** A whole pull: 32 MiB at 2 Mbit/s. */
@@ -33,25 +17,11 @@ const pullTimeoutMs = 150_000;
 const maxPullPauseMs = 60_000;
 /** Members and feeds that are remembered for it. */
 const maxPauses = 4_000;
-/** Pages of a snapshot: 10,000 records or 32 MiB, and some begun anew. */
-const maxPages = 120;
 /** Rounds of deltas in one pull. */
 const maxRounds = 64;
 
-const feedRequest = z.strictObject({
-  feed: z.string().max(64),
-  have: positionSchema.nullable(),
-  after: bytesSchema(32).nullable(),
-});
-const feedAnswer = z.union([
-  z.strictObject({ deltas: z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(maxDeltas) }),
-  z.strictObject({
-    head: signedHeadSchema,
-    records: z.array(changeSchema).max(2_000),
-    next: bytesSchema(32).nullable(),
-  }),
-  z.strictObject({ none: z.literal(true) }),
-]);
+/** A feed with so many times the records of the copy that is here is fetched whole: little of it would be spared. */
+const maxGrowth = 8;
 
 /** What fetching needs of the driver that it belongs to. */
 export interface FetchParts {
@@ -75,7 +45,9 @@ export class Fetch {
 
   constructor(parts: FetchParts) {
     this.#parts = parts;
-    parts.network.serve(feedProtocol, memberBounds, async (request, { from }) => this.#answerFeed(request, from));
+    const { network, feeds, membership } = parts;
+    // Feeds don't leave their zone.
+    serveFeeds(network, feeds, (feed, from) => membership.isNear(feed) && membership.isNear(from));
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
@@ -118,97 +90,56 @@ export class Fetch {
     void next.run();
   }
 
-  /** Fetches what is missing: deltas where the other side kept them, else a snapshot and the deltas since it began. */
+  /** Deltas where the other side kept them; else what differs from the copy that is here; else all, page by page. */
   async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
-    const { feeds, replica } = this.#parts;
+    const { feeds, replica, membership } = this.#parts;
+    const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
     const isOwn = feed === this.#parts.network.stack;
     let have = isOwn ? null : (feeds.position(feed) ?? null);
     for (let round = 0; round < maxRounds; round += 1) {
-      const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
+      const answer = await source.ask(have, null);
       if ('none' in answer) return [];
       if ('head' in answer) {
-        if (!isOwn) return this.#pullSnapshot(feed, from, answer, signal);
-        const own = verifyHead(...answer.head, this.#parts.membership.roster.mesh);
-        return typeof own !== 'string' && own.head.feed === feed ? replica.own(positionOf(own)) : [];
+        const head = source.verify(answer.head);
+        if (!head) return [{ type: 'report', what: 'refused', feed }];
+        if (isOwn) return replica.own(positionOf(head));
+        return 'records' in answer ? this.#takePages(source, answer) : this.#repair(source, head);
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
       this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
       if (answer.deltas.length === 0) return [];
-      // Deltas that don't lead on from here belong to another history: the snapshot tells.
+      // Deltas that don't lead on from here belong to another history: the pages tell.
       have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
     }
     return [];
   }
 
-  /** Pages may come from several states of the feed; the deltas from the first page's head on even them out. */
-  async #pullSnapshot(feed: string, from: StackId, first: SnapshotPage, signal: AbortSignal): Promise<readonly Deed[]> {
-    const { feeds, replica, membership } = this.#parts;
-    const mesh = membership.roster.mesh;
-    const head = verifyHead(...first.head, mesh);
-    if (typeof head === 'string' || head.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
-    const records = new Map<string, Change>();
-    let page = first;
-    let size = 0;
-    for (let count = 0; ; count += 1) {
-      for (const [kind, name, body] of page.records) {
-        records.set(`${kind}\n${name}`, { kind, name, body });
-        size += body?.byteLength ?? 0;
+  async #repair(source: Source, head: VerifiedHead): Promise<readonly Deed[]> {
+    const { feeds } = this.#parts;
+    const judged = feeds.judge(head);
+    if (judged !== 'next' && judged !== 'gap') return this.#applied(source, judged);
+    const count = feeds.count(source.feed);
+    if (count > 0 && head.head.count <= maxGrowth * count) {
+      const own = feeds.trie(source.feed);
+      const found = await findDifference(source, head, own);
+      if (found === 'refused') return this.#applied(source, 'refused');
+      if (found !== 'moved') {
+        return this.#applied(source, feeds.repair(found.head, own, found.records, found.removed));
       }
-      // Room for records that were replaced while the pages were read.
-      if (size > 2 * maxFeedBytes || records.size > 2 * maxFeedRecords)
-        return [{ type: 'report', what: 'refused', feed }];
-      if (!page.next || count >= maxPages) break;
-      const answer = await this.#askFeed(from, { feed, have: null, after: page.next }, signal);
-      if (!('head' in answer)) return [];
-      // Keys only grow: a snapshot has an end.
-      if (answer.next && Buffer.compare(answer.next, page.next) <= 0)
-        return [{ type: 'report', what: 'refused', feed }];
-      page = answer;
     }
-    const last = verifyHead(...page.head, mesh);
-    if (typeof last === 'string' || last.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
-    if (last.head.sequence !== head.head.sequence || last.head.epoch.counter !== head.head.epoch.counter) {
-      return this.#evenOut(from, head, records, signal);
-    }
-    return replica
-      .applied(feeds.replace(last, [...records.values()]), feed, from)
-      .filter(({ type }) => type !== 'pull');
+    const first = await source.ask(null, null);
+    return 'records' in first ? this.#takePages(source, first) : [];
   }
 
-  async #evenOut(
-    from: StackId,
-    head: VerifiedHead,
-    records: Map<string, Change>,
-    signal: AbortSignal,
-  ): Promise<readonly Deed[]> {
-    const { feeds, replica, membership } = this.#parts;
-    const { feed } = head.head;
-    const have: Position = { feed, epoch: head.head.epoch, sequence: head.head.sequence, hash: head.hash };
-    const answer = await this.#askFeed(from, { feed, have, after: null }, signal);
-    if (!('deltas' in answer)) return [];
-    let last: VerifiedHead = head;
-    for (const wire of answer.deltas) {
-      const delta = verifyDelta(wire, membership.roster.mesh);
-      if (typeof delta === 'string' || delta.head.feed !== feed) return [{ type: 'report', what: 'refused', feed }];
-      for (const change of delta.changes) {
-        const key = `${change.kind}\n${change.name}`;
-        if (change.body) records.set(key, change);
-        else records.delete(key);
-      }
-      last = delta;
-    }
-    return replica
-      .applied(feeds.replace(last, [...records.values()]), feed, from)
-      .filter(({ type }) => type !== 'pull');
+  async #takePages(source: Source, first: Page): Promise<readonly Deed[]> {
+    const found = await takeSnapshot(source, first);
+    if (found === 'moved') return [];
+    if (found === 'refused') return this.#applied(source, 'refused');
+    return this.#applied(source, this.#parts.feeds.replace(found.head, found.records));
   }
 
-  async #askFeed(
-    from: StackId,
-    request: z.infer<typeof feedRequest>,
-    until: AbortSignal,
-  ): Promise<z.infer<typeof feedAnswer>> {
-    const answer = await ask(this.#parts, from, feedProtocol, toBytes(request), { signal: until });
-    return fromBytes(feedAnswer, answer, maxMessageBytes) ?? { none: true };
+  #applied({ feed, from }: Source, outcome: Applied): readonly Deed[] {
+    return this.#parts.replica.applied(outcome, feed, from).filter(({ type }) => type !== 'pull');
   }
 
   /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
@@ -219,19 +150,4 @@ export class Fetch {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }
   }
-
-  #answerFeed(request: Uint8Array, from: StackId): Uint8Array {
-    const { feeds, membership } = this.#parts;
-    const read = fromBytes(feedRequest, request, maxMessageBytes);
-    if (!read) throw new Error('the request cannot be read');
-    if (!membership.isNear(read.feed) || !membership.isNear(from)) return toBytes({ none: true });
-    const deltas = read.have && feeds.served.deltasAfter(read.have, maxPulledBytes);
-    if (deltas) return toBytes({ deltas });
-    const page = feeds.served.page(read.feed, read.after ?? new Uint8Array());
-    if (!page) return toBytes({ none: true });
-    const records = page.records.map(({ kind, name, body }) => [kind, name, body]);
-    return toBytes({ head: page.head, records, next: page.next ?? null });
-  }
 }
-
-type SnapshotPage = Extract<z.infer<typeof feedAnswer>, { next: unknown }>;

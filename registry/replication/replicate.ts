@@ -7,7 +7,9 @@ import {
   maxDeltaBytes,
   type Position,
   positionOf,
+  provesEquivocation,
   relate,
+  type SignedHead,
   signedHeadSchema,
   type VerifiedDelta,
   type VerifiedHead,
@@ -57,6 +59,7 @@ const messageSchema = z.strictObject({
     .array(bytesSchema({ maxBytes: maxMessageBytes }))
     .max(100)
     .optional(),
+  evidence: z.tuple([signedHeadSchema, signedHeadSchema]).optional(),
 });
 
 /** What was wrong with bytes that a member sent. */
@@ -161,6 +164,8 @@ export class Replica {
     const owners = new Map<StackId, number>();
     const fresh: VerifiedHead[] = [];
     let republished = 0;
+    const accused = read.evidence ? this.#accused(read.evidence, from) : [];
+    if (accused.some((deed) => deed.type === 'report' && deed.what === 'refused')) return refuse('junk');
     for (const each of [...deltas, ...heads]) {
       const [bytes, size] = Array.isArray(each) ? [each[0], each[0].byteLength] : [each, each.byteLength];
       // Before the signature is looked at: the same again costs next to nothing.
@@ -180,11 +185,12 @@ export class Replica {
       fresh.push(verified);
     }
     return {
-      verdict: fresh.length > 0 || statements.length > 0 ? 'accept' : 'ignore',
+      verdict: fresh.length > 0 || statements.length > 0 || accused.length > 0 ? 'accept' : 'ignore',
       faults: republished > 0 ? ['republish'] : [],
       owners,
       take: () => [
         ...(statements.length > 0 ? [{ type: 'statements', wires: statements } as const] : []),
+        ...accused,
         ...fresh.flatMap((each) => ('wire' in each ? this.#take(each as VerifiedDelta, from) : this.#told(each, from))),
       ],
     };
@@ -207,7 +213,10 @@ export class Replica {
   applied(outcome: Applied, feed: string, from: StackId): Deed[] {
     if (outcome === 'applied') return [{ type: 'changed', feed }];
     if (outcome === 'gap') return this.#pull(feed, from);
-    return outcome === 'known' ? [] : [{ type: 'report', what: outcome, feed }];
+    if (outcome === 'known') return [];
+    const evidence = outcome === 'equivocation' ? this.#feeds.evidence(feed) : undefined;
+    const told: Deed[] = evidence ? [{ type: 'publish', message: toBytes({ evidence }) }] : [];
+    return [{ type: 'report', what: outcome, feed }, ...told];
   }
 
   /** Where feeds stand at another member: what is further on there is pulled from it. */
@@ -280,6 +289,18 @@ export class Replica {
     const [oldest] = this.#known;
     if (this.#known.size >= maxKnown && oldest !== undefined) this.#known.delete(oldest);
     this.#known.add(id);
+  }
+
+  /** Two heads that are said to prove an equivocation: whoever says so, the owner's signatures decide. */
+  #accused(evidence: readonly [SignedHead, SignedHead], from: StackId): Deed[] {
+    const [one, other] = evidence.map((signed) => verifyHead(...signed, this.#around.mesh()));
+    if (!one || !other || typeof one === 'string' || typeof other === 'string' || !provesEquivocation(one, other)) {
+      return [{ type: 'report', what: 'refused', feed: from }];
+    }
+    const { feed } = one.head;
+    if (feed === this.#around.self) return [...this.own(positionOf(one)), ...this.own(positionOf(other))].slice(0, 1);
+    const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
+    return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
   }
 
   #pull(feed: string, from: StackId): Deed[] {

@@ -102,3 +102,73 @@ test('migrations are counted for each floor, and a database that newer code wrot
     rmSync(folder, { recursive: true });
   }
 });
+
+test('works that come together share one commit, and one that throws takes back its own part only', async () => {
+  using it = open();
+  const commits: number[] = [];
+  const put = (name: string) => () => {
+    it.database.afterCommit(() => commits.push(it.all().length));
+    it.add(name);
+    return name;
+  };
+  const works = [
+    it.database.group(put('a')),
+    it.database.group(() => {
+      it.add('half');
+      throw new Error('no');
+    }),
+    it.database.group(put('b')),
+    it.database.group(() => it.all().join()),
+  ];
+  const ended = await Promise.allSettled(works);
+  assert.deepEqual(
+    ended.map((one) => (one.status === 'fulfilled' ? one.value : (one.reason as Error).message)),
+    ['a', 'no', 'b', 'a,b'],
+  );
+  assert.deepEqual(commits, [2, 2], 'both saw the same commit');
+  assert.deepEqual(it.all(), ['a', 'b']);
+});
+
+test('where the commit of a group fails for one of them, the others are kept', async () => {
+  using it = open();
+  const put = (name: string) => () => {
+    it.add(name);
+    it.database.beforeCommit(() => {
+      if (it.all().includes('full')) throw new Error('too many');
+    });
+  };
+  const ended = await Promise.allSettled(['a', 'full', 'b'].map((name) => it.database.group(put(name))));
+  assert.deepEqual(
+    ended.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual(it.all(), ['a', 'b']);
+});
+
+test('what was kept in memory is undone with the transaction, the latest first', () => {
+  using it = open();
+  const undone: string[] = [];
+  it.database.transaction(() => {
+    it.database.afterRollback(() => undone.push('never'));
+    assert.throws(() =>
+      it.database.transaction(() => {
+        it.database.afterRollback(() => undone.push('first'));
+        it.database.transaction(() => it.database.afterRollback(() => undone.push('second')));
+        throw new Error('no');
+      }),
+    );
+  });
+  assert.deepEqual(undone, ['second', 'first']);
+});
+
+test('more works than a commit takes are refused, and those that wait when the database closes are told', async () => {
+  const it = open();
+  const works = Array.from({ length: 2_049 }, (_, at) => it.database.group(() => at));
+  const isCode = (code: string) => (error: unknown) => error instanceof RegistryError && error.code === code;
+  const last = works.pop();
+  await assert.rejects(last ?? Promise.resolve(), isCode('busy'));
+  assert.equal((await Promise.all(works)).length, 2_048);
+  const late = it.database.group(() => 0);
+  it[Symbol.dispose]();
+  await assert.rejects(late, isCode('closed'));
+});

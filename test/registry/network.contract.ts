@@ -1,7 +1,16 @@
 // What every implementation of the network seam keeps, whatever carries it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Access, type Identity, makeIdentity, type Network, type PeerEvent, RegistryError } from '#registry';
+import {
+  type Access,
+  type Channel,
+  type ChannelListener,
+  type Identity,
+  makeIdentity,
+  type Network,
+  type PeerEvent,
+  RegistryError,
+} from '#registry';
 import { identityOf } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
 
@@ -149,6 +158,92 @@ export function networkContract(name: string, world: OpenWorld): void {
       first.request(second.stack, '/echo/1.0.0', text('x'), { ...limits, ...soon() }),
       isCode('refused'),
     );
+  });
+
+  const channels = async () => {
+    const all = await pair();
+    const { first, second } = all;
+    const heard: string[] = [];
+    const met: Channel[] = [];
+    const ended: string[] = [];
+    const listen = (who: string): ChannelListener => ({
+      message: (bytes) => heard.push(`${who}: ${new TextDecoder().decode(bytes.subarray(0, 100))}`),
+      closed: () => ended.push(who),
+    });
+    second.serveChannel('/talk/1.0.0', { maxMessageBytes: 64 * 1024 }, (channel) => {
+      met.push(channel);
+      return listen('second');
+    });
+    await first.connect(second.stack, second.addresses(), soon());
+    const open = () => first.openChannel(second.stack, '/talk/1.0.0', listen('first'), soon());
+    return { ...all, heard, met, ended, open };
+  };
+
+  test(`${name}: a channel carries messages both ways, in order, until one side ends it`, async () => {
+    await using all = await channels();
+    const { heard, met, ended, first, second } = all;
+    const near = await all.open();
+    assert.equal(near.stack, second.stack);
+    for (const word of ['one', '', 'three']) assert.equal(near.send(text(word)), true);
+    await eventually('heard there', () => heard.length === 3);
+    assert.deepEqual(heard.splice(0), ['second: one', 'second: ', 'second: three']);
+    assert.equal(met[0]?.stack, first.stack);
+    met[0]?.send(text('back'));
+    await eventually('heard here', () => heard.length === 1);
+    assert.deepEqual(heard, ['first: back']);
+    near[Symbol.dispose]();
+    await eventually('ended there', () => ended.length > 0);
+    assert.deepEqual(ended, ['second']);
+    assert.equal(near.send(text('late')), false);
+    assert.equal(met[0]?.send(text('late')), false);
+    assert.deepEqual(first.connected(), [second.stack]);
+  });
+
+  test(`${name}: a channel ends at both sides with the connection`, async () => {
+    await using all = await channels();
+    await all.open();
+    await eventually('both have it', () => all.met.length === 1);
+    await all.first.disconnect(all.second.stack);
+    await eventually('both know', () => all.ended.length === 2);
+    assert.deepEqual([...all.ended].sort(), ['first', 'second']);
+  });
+
+  test(`${name}: a channel drops what is sent faster than it is read, keeps the rest in order, and goes on`, async () => {
+    await using all = await channels();
+    const near = await all.open();
+    const taken: string[] = [];
+    let dropped = 0;
+    for (let at = 0; dropped === 0 && at < 10_000; at += 1) {
+      const message = new Uint8Array(32 * 1024).fill(32);
+      message.set(text(`${at}`));
+      if (near.send(message)) taken.push(`${at}`);
+      else dropped += 1;
+    }
+    assert.equal(dropped, 1);
+    await eventually('all that was taken comes', () => all.heard.length === taken.length);
+    assert.deepEqual(
+      all.heard.map((line) => line.split(' ')[1]),
+      taken,
+    );
+    assert.equal(near.send(text('more')), true);
+    await eventually('it goes on', () => all.heard.at(-1) === 'second: more');
+  });
+
+  test(`${name}: too long a message ends a channel at both sides`, async () => {
+    await using all = await channels();
+    const near = await all.open();
+    near.send(new Uint8Array(64 * 1024 + 1));
+    await eventually('both know', () => all.ended.length === 2);
+    assert.deepEqual(all.heard, []);
+  });
+
+  test(`${name}: a channel is opened to a connected member that serves it, and to nobody else`, async () => {
+    await using all = await channels();
+    const { first, second } = all;
+    const listener = { message: () => {}, closed: () => {} };
+    await assert.rejects(first.openChannel(second.stack, '/other/1.0.0', listener, soon()), isCode('refused'));
+    await first.disconnect(second.stack);
+    await assert.rejects(first.openChannel(second.stack, '/talk/1.0.0', listener, soon()), isCode('unreachable'));
   });
 
   test(`${name}: who ended its subscription hears nothing more, and the others go on`, async () => {

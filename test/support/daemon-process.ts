@@ -63,12 +63,14 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Where the programs are, in place of this checkout's. */
   readonly binaries?: string;
+  /** What stands before the program: a command that ends in it with the same process id, such as `ip netns exec NAME`. */
+  readonly command?: readonly string[];
 }
 
 /** Starts `hermesh up` on loopback with free ports, and resolves once it announced itself. */
 export async function startDaemon(
   name: string,
-  { home, flags = [], environment = {}, binaries }: StartOptions = {},
+  { home, flags = [], environment = {}, binaries, command = [] }: StartOptions = {},
 ): Promise<DaemonProcess> {
   await using undo = new AsyncDisposableStack();
   const directory = home ?? (await mkdtemp(path.join(tmpdir(), `hermesh-${name}-`)));
@@ -81,7 +83,9 @@ export async function startDaemon(
     ['--listen', '/ip4/127.0.0.1/tcp/0'],
   ].filter(([flag]) => !given.has(flag ?? ''));
   const started = performance.now();
-  const child = spawn(path.join(bin, 'hermesh'), ['--home', directory, '--json', 'up', ...defaults.flat(), ...flags], {
+  const words = [...command, path.join(bin, 'hermesh'), '--home', directory, '--json', 'up'];
+  const [program = '', ...first] = words;
+  const child = spawn(program, [...first, ...defaults.flat(), ...flags], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -30,6 +30,7 @@ function open(context: TestContext) {
     },
     publish: (name, record) => void (record ? published.set(name, record.health) : published.delete(name)),
     transaction: (change) => change(),
+    afterRollback: () => undefined,
     isTaken: (name) => name === 'berlin',
     now: Date.now,
     monotonic: Date.now,
