@@ -5,23 +5,14 @@ import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fit, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import { Fetch } from './fetch.ts';
 import type { Deed, Replica } from './replicate.ts';
+import { RosterExchange } from './roster-exchange.ts';
 
 const headsProtocol = '/hermesh/heads/1.0.0';
-const rosterProtocol = '/hermesh/roster/1.0.0';
-/** Statements in one message: about 400 bytes each. */
-const maxStatementsBytes = 512 * 1024;
-/** Statements whose ids are compared: what fits into one message. */
-const maxStatements = 10_000;
-/** Statements in one message. */
-const maxWires = 2_000;
-/** Rounds of a roster that comes in parts. */
-const maxRounds = 64;
-
-const digest = z.string().max(64);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const positions = z.array(positionSchema).max(4_000);
 const headsRequest = z.strictObject({
   roster: digest.optional(),
@@ -29,12 +20,10 @@ const headsRequest = z.strictObject({
   offer: positions.optional(),
 });
 const headsAnswer = z.strictObject({
-  statements: z.array(digest).max(maxStatements).nullable(),
+  /** The root of the roster's trie, where it is another one than was asked with. */
+  roster: digest.nullable(),
   heads: positions.nullable(),
 });
-const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(maxWires);
-const rosterRequest = z.strictObject({ want: z.array(digest).max(maxWires), give: wires });
-const rosterAnswer = z.strictObject({ statements: wires });
 /** What the driver needs of the registry that it belongs to. */
 export interface SpreadParts {
   readonly network: Network;
@@ -58,13 +47,14 @@ export class Spread {
   readonly #parts: SpreadParts;
   readonly #exchanging = new Set<StackId>();
   readonly #fetch: Fetch;
+  readonly #rosters: RosterExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #cancelTimer = (): void => undefined;
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
     parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => this.#answerHeads(request, from));
-    parts.network.serve(rosterProtocol, memberBounds, async (request) => this.#answerRoster(request));
+    this.#rosters = new RosterExchange(parts);
     this.#fetch = new Fetch({ ...parts, do: (deeds) => this.do(deeds) });
     parts.signal.addEventListener('abort', () => this.#cancelTimer());
     this.enter();
@@ -97,7 +87,7 @@ export class Spread {
         this.#parts.network.publish(this.#topic.name, deed.message);
       } else if (deed.type === 'exchange') void this.exchange(deed.with);
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
-      else if (deed.type === 'statements') this.#state(deed.wires);
+      else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
       else if (deed.type === 'renew') this.#parts.renew(deed.counter);
       else this.#parts.log.warn({ feed: deed.feed, what: deed.what }, 'refused what was replicated');
@@ -114,7 +104,7 @@ export class Spread {
       const ask = toBytes({ roster: membership.roster.digest, heads: replica.digest() });
       const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, ask), maxMessageBytes);
       if (!answer) throw new Error('the answer cannot be read');
-      if (answer.statements) await this.#exchangeRoster(peer, answer.statements);
+      if (answer.roster) await this.#rosters.with(peer, answer.roster);
       if (answer.heads && membership.isNear(peer)) {
         this.do(replica.heads(answer.heads, peer));
         const offer = replica.newsFor(answer.heads).slice(0, 4_000);
@@ -126,27 +116,6 @@ export class Spread {
     } finally {
       this.#exchanging.delete(peer);
     }
-  }
-
-  async #exchangeRoster(peer: StackId, theirs: readonly string[]): Promise<void> {
-    const { membership } = this.#parts;
-    const at = new Set(theirs);
-    const lacking = membership.statements.filter(({ id }) => !at.has(id));
-    const give = fit(lacking.slice(0, maxWires), maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
-    for (let round = 0; round < maxRounds; round += 1) {
-      const known = new Set(membership.statements.map(({ id }) => id));
-      const want = theirs.filter((id) => !known.has(id)).slice(0, maxWires);
-      if (want.length === 0 && (round > 0 || give.length === 0)) return;
-      const request = toBytes({ want, give: round === 0 ? give : [] });
-      const answer = fromBytes(rosterAnswer, await this.#ask(peer, rosterProtocol, request), maxMessageBytes);
-      if (!answer || this.#state(answer.statements) === 0) return;
-    }
-  }
-
-  #state(statements: readonly Uint8Array[]): number {
-    const fresh = this.#parts.membership.add(statements);
-    if (fresh.length > 0) this.#parts.stated(fresh);
-    return fresh.length;
   }
 
   #ask(peer: StackId, protocol: string, request: Uint8Array): Promise<Uint8Array> {
@@ -162,18 +131,9 @@ export class Spread {
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
     const sameHeads = !isNear || read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
     return toBytes({
-      statements: sameRoster ? null : membership.statements.slice(0, maxStatements).map(({ id }) => id),
+      roster: sameRoster ? null : membership.roster.digest,
       heads: sameHeads ? null : replica.positions().slice(0, 4_000),
     });
-  }
-
-  #answerRoster(request: Uint8Array): Uint8Array {
-    const read = fromBytes(rosterRequest, request, maxMessageBytes);
-    if (!read) throw new Error('the request cannot be read');
-    this.#state(read.give);
-    const want = new Set(read.want);
-    const found = this.#parts.membership.statements.filter(({ id }) => want.has(id));
-    return toBytes({ statements: fit(found, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire) });
   }
 
   /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */

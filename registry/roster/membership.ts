@@ -4,7 +4,7 @@ import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import type { SignedRoot } from './roots.ts';
-import { type Membership as Member, type Roster, readRoster, rightful } from './roster.ts';
+import { extendRoster, type Membership as Member, type Roster, readRoster, rightfulIn } from './roster.ts';
 import {
   certificateMs,
   makeStatement,
@@ -89,10 +89,11 @@ export class Membership {
 
   /** Adds statements that have effect, in a transaction of their own where none is open; returns those that were new. */
   add(wires: readonly Uint8Array[]): readonly Statement[] {
-    const known = new Set(this.#statements.map((statement) => statement.id));
-    const verified = wires.flatMap((wire) => verifyStatement(wire) ?? []).filter(({ id }) => !known.has(id));
-    const fresh = rightful(this.#roster.mesh, this.#statements, verified);
-    if (fresh.length > 0) this.#keep(this.#roster.mesh, [...this.#statements, ...fresh], fresh);
+    const verified = wires.flatMap((wire) => verifyStatement(wire) ?? []);
+    const fresh = rightfulIn(this.#roster, this.#statements, verified);
+    if (fresh.length === 0) return fresh;
+    const all = [...this.#statements, ...fresh];
+    this.#keep(extendRoster(this.#roster, fresh, all), all, fresh);
     return fresh;
   }
 
@@ -133,7 +134,7 @@ export class Membership {
   enter(mesh: string, statements: readonly Statement[]): void {
     this.#store.dropMembership();
     this.#store.setSetting('mesh', mesh);
-    this.#keep(mesh, statements, statements);
+    this.#keep(readRoster(mesh, statements), statements, statements);
   }
 
   /** Issues a certificate; throws `not-admin` where this stack may not, `clock-off` where its clock is wrong. */
@@ -298,9 +299,8 @@ export class Membership {
     );
   }
 
-  #keep(mesh: string, all: readonly Statement[], fresh: readonly Statement[]): void {
-    const before = { statements: this.#statements, roster: this.#roster };
-    const roster = readRoster(mesh, all);
+  #keep(roster: Roster, all: readonly Statement[], fresh: readonly Statement[]): void {
+    const before = { mesh: this.#roster.mesh, statements: this.#statements };
     // Seen at once by what runs in the same transaction; taken back with it.
     this.#statements = all;
     this.#roster = roster;
@@ -310,7 +310,7 @@ export class Membership {
       });
     } catch (error) {
       this.#statements = before.statements;
-      this.#roster = before.roster;
+      this.#roster = readRoster(before.mesh, before.statements);
       throw error;
     }
   }

@@ -46,7 +46,7 @@ async function withRogue(sky: Constellation, serve: Readonly<Record<string, (mes
 const headsOf = (mesh: string): Handler => {
   const { head, hash } = deltaOf(mesh, 9, []);
   const at = { feed: head.feed, epoch: head.epoch, sequence: head.sequence, hash };
-  return async () => toBytes({ statements: null, heads: [at] });
+  return async () => toBytes({ roster: null, heads: [at] });
 };
 
 test('a feed that never fits its head is asked for with growing pauses', async () => {
@@ -95,7 +95,7 @@ test('a member that never answers a pull does not keep the others from pulling',
       const nodes = ['rogue', 'one', 'two'].map((word) => identityOf(word).stack);
       const epoch = { counter: 99, nonce: new Uint8Array(16) };
       const heads = nodes.map((feed) => ({ feed, epoch, sequence: 1, hash: new Uint8Array(32) }));
-      return toBytes({ statements: null, heads });
+      return toBytes({ roster: null, heads });
     },
     feed: () => never,
   });
