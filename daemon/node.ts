@@ -146,7 +146,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     callRemote: (stack, operation, input, { principal, signal: until }) => {
       const entry = { principal: principalName(principal), operation, inputDigest: inputDigest(input) };
       database.transaction(() => audit.append({ ...entry, rule: 'built-in/look', outcome: 'allowed' }));
-      return callOperation(network, stack, { operation, input, principal }, until);
+      return callOperation(
+        { network, reach: registry.reach.bind(registry) },
+        stack,
+        { operation, input, principal },
+        until,
+      );
     },
     now,
   });

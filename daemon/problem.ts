@@ -82,6 +82,7 @@ const outcomes: Record<Code, Outcome> = {
   'invalid-record': invalid,
   'unknown-kind': invalid,
   'record-too-large': invalid,
+  quarantined: conflict,
   'feed-full': conflict,
   'database-newer': failed,
   'identity-broken': failed,

@@ -2,7 +2,7 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import type { Principal } from '#governance';
-import type { Network, StackId } from '#registry';
+import type { Network, Registry, StackId } from '#registry';
 import { DaemonError } from './errors.ts';
 
 export const operationProtocol = '/hermesh/operation/1.0.0';
@@ -84,19 +84,22 @@ export function serveOperations(
 
 /** Throws what the other side threw, under its code; `unreachable` where there is no answer in 35 s. */
 export async function callOperation(
-  network: Network,
+  { network, reach }: Pick<Registry, 'reach'> & { readonly network: Network },
   stack: StackId,
   call: { readonly operation: string; readonly input: unknown; readonly principal: Principal },
   signal: AbortSignal,
 ): Promise<unknown> {
   const { name, role } = call.principal;
   let bytes: Uint8Array;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   try {
+    // In a large mesh not everybody is connected: who is asked something is dialled.
+    await reach(stack, { signal: limit });
     bytes = await network.request(
       stack,
       operationProtocol,
       encode({ operation: call.operation, input: call.input, principal: { name, role } }),
-      { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]), maxResponseBytes },
+      { signal: limit, maxResponseBytes },
     );
   } catch (cause) {
     throw new DaemonError('unreachable', `Cannot reach the stack "${stack}": ${(cause as Error).message}`, {

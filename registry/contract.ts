@@ -1,7 +1,7 @@
 // What the registry promises to those above it, and what it asks of them.
 
 import type { Directory } from '#registry/directory';
-import type { Presence } from '#registry/liveness';
+import type { LivenessTiming, Presence } from '#registry/liveness';
 import type { ReplicateOptions } from '#registry/replication';
 import type { TimeSample, Welcome } from '#registry/roster';
 import type { Found, ZoneOptions, ZoneSummary } from '#registry/zones';
@@ -92,6 +92,9 @@ export interface RegistryOptions {
   readonly metrics?: Metrics;
   readonly replicate?: Partial<ReplicateOptions>;
   readonly zones?: Partial<ZoneOptions>;
+  readonly liveness?: Partial<LivenessTiming>;
+  /** A member's clock, as far as it is ahead of this one, and how long asking took; milliseconds. */
+  readonly timeSample?: (stack: StackId, offsetMs: number, roundTripMs: number) => void;
   /** The pause before a failed dial is tried again, growing from there; 1,000 ms by default. */
   readonly retryMs?: number;
 }
@@ -127,11 +130,21 @@ export interface Registry extends AsyncDisposable {
    * and kept for 30 s. Throws `too-slow` where too many searches run.
    */
   find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found>;
+  /**
+   * Whether as many members as can be sure, at most three, said since the start how far this stack's own feed went; until
+   * then its records are served here and others may hold more of them.
+   */
+  confirmed(): boolean;
+  /** Whether feeds of other stacks may still be missing: no round of anti-entropy with a member was completed yet. */
+  syncing(): boolean;
+  /** Connects to a member that isn't connected. Throws `unknown-stack`, `unreachable`, `refused` or `timed-out`. */
+  reach(stack: StackId, options: { signal: AbortSignal }): Promise<void>;
   /** The members, each time that they or their presence changed. */
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]>;
   /**
    * Writes records of this stack: within `database.transaction` all writes become one delta with the outermost commit,
-   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`; then nothing is kept.
+   * else each call is one. Throws `invalid-record`, `unknown-kind`, `record-too-large` or `feed-full`, and `quarantined` where another
+   * stack writes under this identity; then nothing is kept.
    */
   write(changes: readonly Write[]): void;
   /** One line for who is to join, and when it runs out. Throws `not-admin` or `clock-off`. */

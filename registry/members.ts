@@ -1,6 +1,7 @@
 // The members of the mesh as those above see them: names, roles, presence and addresses, and news of them.
 import type { Directory } from '#registry/directory';
-import type { Liveness, Presence } from '#registry/liveness';
+import type { Presence } from '#registry/liveness';
+import type { Surroundings } from '#registry/replication';
 import type { CertifiedMember, Membership, RosterStore } from '#registry/roster';
 import { Broadcast } from './broadcast.ts';
 import type { Member } from './contract.ts';
@@ -15,7 +16,8 @@ export interface MembersParts {
   readonly self: StackId;
   readonly membership: Membership;
   readonly store: RosterStore;
-  readonly liveness: Liveness;
+  /** What is known of a member's presence, whatever the roster says. */
+  readonly seen: (stack: StackId) => Presence;
   readonly directory: () => Directory;
   readonly ownAddresses: () => readonly string[];
   /** Where the gateways of other zones said that they are. */
@@ -62,10 +64,24 @@ export class Members {
     return this.others().filter((stack) => this.#parts.membership.isNear(stack));
   }
 
+  /** What replication is told of the members: those of the own zone. */
+  around(told: { readonly chance: () => number; readonly isKept: (stack: StackId) => boolean }): Surroundings {
+    const { self, membership } = this.#parts;
+    return {
+      self,
+      mesh: () => membership.roster.mesh,
+      isMember: (stack) => membership.isNear(stack),
+      chance: told.chance,
+      members: () => [self, ...this.near()],
+      candidates: () => this.near().filter((stack) => this.presence(stack).state !== 'down' && told.isKept(stack)),
+      rosterDigest: () => membership.roster.digest,
+    };
+  }
+
   presence(stack: StackId): Presence {
-    const { membership, liveness } = this.#parts;
+    const { membership } = this.#parts;
     const member = membership.roster.memberships.get(stack);
-    const seen = liveness.of(stack);
+    const seen = this.#parts.seen(stack);
     if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
     if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
     if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };

@@ -33,6 +33,8 @@ export const registryMigrations: FloorMigrations = {
        certificate TEXT NOT NULL, PRIMARY KEY (key, stack)) STRICT;`,
     'CREATE INDEX registry_record_hidden ON registry_record (feed, kind, name) WHERE fault IS NOT NULL;',
     'ALTER TABLE registry_head ADD COLUMN quarantine_counter INTEGER;',
+    `CREATE TABLE registry_held (
+       kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB, base BLOB, PRIMARY KEY (kind, name)) STRICT;`,
     'CREATE TABLE registry_zone_summary (gateway TEXT PRIMARY KEY, wire BLOB NOT NULL, heard_at INTEGER NOT NULL) STRICT;',
   ],
 };

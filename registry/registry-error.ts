@@ -6,6 +6,7 @@ export type RegistryErrorCode =
   | 'unknown-kind'
   | 'record-too-large'
   | 'feed-full'
+  | 'quarantined'
   | 'database-newer'
   | 'identity-broken'
   | 'invite-invalid'

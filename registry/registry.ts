@@ -1,43 +1,46 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import { Directory } from '#registry/directory';
-import { FeedStore, Feeds } from '#registry/feeds';
-import { Liveness } from '#registry/liveness';
-import { Connections, defaultReplicateOptions, Replica, Spread } from '#registry/replication';
+import { type Change, FeedStore, Feeds } from '#registry/feeds';
+import { observersOf, subjectsOf, type Watch } from '#registry/liveness';
+import {
+  Barrier,
+  Conduct,
+  Connections,
+  defaultReplicateOptions,
+  HeldStore,
+  makeKept,
+  Replica,
+  Spread,
+} from '#registry/replication';
 import {
   Admission,
-  answerRenewal,
-  joinProtocol,
-  joinTimeoutMs,
   Membership,
-  MeshTime,
-  maxJoinRequestBytes,
-  maxRenewRequestBytes,
+  type MeshTime,
   Renewal,
   RosterStore,
-  renewProtocol,
-  renewTimeoutMs,
   type Statement,
   type TimeSample,
   type Welcome,
-  writeToken,
 } from '#registry/roster';
 import { type Found, maxZoneMembers, type ZoneSummary, type Zones, zoneKind } from '#registry/zones';
 import { Belonging } from './belonging.ts';
-import type { Clock } from './clock.ts';
 import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
+import { makeInvite, serveEntrance } from './entrance.ts';
+import { HeldWrites } from './held-writes.ts';
+import { tellHidden } from './hidden.ts';
+import { openMeshTime } from './judged-time.ts';
 import { Kinds, type MemberRole } from './kind.ts';
 import { Members } from './members.ts';
-import { readMeshRoots } from './mesh-roots.ts';
+import { readMeshRoots, tellForks } from './mesh-roots.ts';
+import { noMetrics } from './metrics.ts';
 import type { StackId } from './network.ts';
+import { openWatch } from './open-watch.ts';
 import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
 import { Standing } from './standing.ts';
+import { Start } from './start.ts';
 
 const defaultRetryMs = 1_000;
-/** Hidden records of a feed that a warning names. */
-const maxToldHidden = 5;
-/** Addresses that an invite names. */
-const maxInviteAddresses = 16;
 
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -48,7 +51,6 @@ class OpenRegistry implements Registry {
   readonly stack: StackId;
   readonly directory: Directory;
   readonly #options: RegistryOptions;
-  readonly #feedStore: FeedStore;
   readonly #standing: Standing;
   readonly #membership: Membership;
   readonly #feeds: Feeds;
@@ -63,9 +65,10 @@ class OpenRegistry implements Registry {
   /** Opened last, as it looks at all the others. */
   #zones: Zones | undefined;
   readonly #renewal: Renewal;
+  readonly #start: Start;
+  readonly #watch: Watch;
   readonly #stop = new AbortController();
-  /** What was last told of the hidden records of a feed. */
-  readonly #toldHidden = new Map<StackId, string>();
+  readonly #tellHidden: (feed: StackId) => void;
 
   constructor(options: RegistryOptions) {
     const { database, identity, network, clock, log, random, name } = options;
@@ -75,37 +78,30 @@ class OpenRegistry implements Registry {
     const self = this.stack;
     const rosterStore = new RosterStore(database);
     const feedStore = new FeedStore(database);
-    this.#feedStore = feedStore;
+    this.#tellHidden = tellHidden(feedStore, log);
     const kinds = new Kinds([zoneKind, ...options.kinds]);
-    const time = new MeshTime({
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      floor: Number(rosterStore.setting('time-floor') ?? 0),
-      keep: (floor) => rosterStore.setSetting('time-floor', String(floor)),
-    });
+    const { time, judged } = openMeshTime(clock, rosterStore);
     this.#time = time;
-    const judged: Clock = {
-      now: () => time.now(),
-      monotonic: () => clock.monotonic(),
-      after: (...at) => clock.after(...at),
-    };
     const membership = new Membership(rosterStore, identity, judged.now, () => time.requireClock());
     this.#membership = membership;
     this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    this.#feeds = new Feeds(feedStore, identity, (feed, change) => this.#standing.faultOf(feed, change), {
+    const faultOf = (feed: string, change: Change): string | undefined => this.#standing.faultOf(feed, change);
+    const held = new HeldWrites({ self, store: feedStore, held: new HeldStore(database), faultOf });
+    // The rows of an earlier run that was killed stand ahead of the head that tries are built for.
+    database.transaction(() => held.stepBack());
+    this.#feeds = new Feeds(feedStore, identity, faultOf, {
       monotonic: () => clock.monotonic(),
       pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
     });
     this.#admission = new Admission(rosterStore, membership, judged.now, options.maxZoneMembers ?? maxZoneMembers);
-    const liveness = new Liveness(self, clock.now());
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const directory = (): Directory => this.directory;
     const quarantineOf = (stack: StackId): string | undefined =>
       this.#feeds.isQuarantined(stack) ? this.#feeds.quarantineOf(stack)?.reason : undefined;
-    const store = rosterStore;
     const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
-    const seen = { liveness, directory, ownAddresses, elsewhere, quarantineOf };
-    this.#members = new Members({ self, membership, store, ...seen });
+    const seen = (stack: StackId) => this.#watch.of(stack);
+    const asked = { seen, directory, ownAddresses, elsewhere, quarantineOf };
+    this.#members = new Members({ self, membership, store: rosterStore, ...asked });
     this.directory = new Directory(feedStore, kinds, (stack) => {
       const member = membership.roster.memberships.get(stack);
       const presence = this.#members.presence(stack);
@@ -115,9 +111,12 @@ class OpenRegistry implements Registry {
     const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
       ...own,
+      held,
       clock,
       random,
       log,
+      pardoned: () => membership.roster.pardons.get(self) ?? 0,
+      changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
         this.#spread.do(this.#replica.committed(delta, clock.monotonic()));
@@ -142,6 +141,8 @@ class OpenRegistry implements Registry {
       entered: () => {
         this.#spread.enter();
         this.#zones?.entered();
+        this.#start.entered();
+        this.#watch.refresh();
         this.#members.tell();
         this.directory.wake();
       },
@@ -152,16 +153,32 @@ class OpenRegistry implements Registry {
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
-    const isNear = (stack: StackId): boolean => membership.isNear(stack);
-    const around = { self, mesh: () => membership.roster.mesh, isMember: isNear, chance };
+    const around = this.#members.around({ chance, isKept: (stack) => this.#connections.isNear(stack) });
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
     this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
-    network.setGate((peer) => {
-      if (isMember(peer)) return 'member';
-      return membership.mayRenew(peer) ? 'renewal' : this.#admission.isOpen(peer) ? 'invite' : undefined;
+    const metrics = options.metrics ?? noMetrics;
+    const conduct = new Conduct(replicate);
+    serveEntrance({
+      network,
+      membership,
+      admission: this.#admission,
+      conduct,
+      clock,
+      metrics,
+      stated: (statements) => this.#spreadNews(statements),
     });
-    this.#serveJoins();
-    this.#serveRenewals();
+    this.#watch = openWatch({
+      options,
+      membership,
+      store: rosterStore,
+      signal,
+      timeSample: (stack, offsetMs, roundTripMs) => this.timeSample({ stack, offsetMs, roundTripMs }),
+      probe: (stack) => void this.#connections.dial(stack),
+      presence: () => {
+        this.#members.tell();
+        this.#zones?.changed('presence');
+      },
+    });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
@@ -171,28 +188,47 @@ class OpenRegistry implements Registry {
       signal,
       clock,
       changed: (feed) => this.#changed(feed),
+      metrics,
+      conduct,
+      reach: (peer, limits) => this.#connections.reach(peer, limits),
+      exchanged: (peer) => {
+        void this.#watch.exchange(peer);
+        this.#start.exchanged(peer);
+        this.#zones?.exchanged(peer);
+      },
+      moved: () => this.#start.look(),
       stated: (statements) => this.#stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
       due: () => this.#renewal.due(),
-      exchanged: (peer) => this.#zones?.exchanged(peer),
     });
+    const keptFor = makeKept(self, () => this.#members.near(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
-      liveness,
       log,
       signal,
       clock,
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      members: () => this.#members.near(),
+      kept: () => keptFor(`${membership.roster.digest} ${this.#members.near().length}`),
       addressesOf: (stack) => this.#members.addressesOf(stack),
-      connected: (stack) => this.#spread.do(this.#replica.connected(stack)),
-      disconnected: (stack) => this.#replica.disconnected(stack),
-      presence: () => {
-        this.#members.tell();
-        this.#zones?.changed('presence');
+      connected: (stack) => {
+        this.#watch.connected(stack);
+        this.#spread.do(this.#replica.connected(stack));
       },
+      disconnected: (stack) => this.#watch.disconnected(stack),
+      unreached: (stack, why) => this.#watch.unreached(stack, why),
+    });
+    this.#start = new Start({
+      self,
+      clock,
+      log,
+      signal,
+      held,
+      ownFeed: this.#ownFeed,
+      replica: this.#replica,
+      barrier: () =>
+        new Barrier({ others: this.#members.near().length, limitMs: replicate.barrierMs }, clock.monotonic()),
     });
     this.#zones = openZones({
       ...own,
@@ -202,7 +238,7 @@ class OpenRegistry implements Registry {
       ownFeed: this.#ownFeed,
       chance,
       signal,
-      reach: (stack, until) => this.#reach(stack, until),
+      reach: (stack, until) => this.reach(stack, until),
       exchange: (stack) => this.#spread.exchange(stack),
     });
     this.#renewal = new Renewal({
@@ -218,6 +254,19 @@ class OpenRegistry implements Registry {
       stated: (statements) => this.#spreadNews(statements),
     });
     this.#renewal.due();
+    this.#watch.refresh();
+  }
+
+  confirmed(): boolean {
+    return this.#start.isConfirmed;
+  }
+
+  syncing(): boolean {
+    return this.#start.isSyncing;
+  }
+
+  reach(stack: StackId, options: { signal: AbortSignal }): Promise<void> {
+    return this.#connections.reach(stack, options);
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
@@ -278,12 +327,8 @@ class OpenRegistry implements Registry {
   }
 
   createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number } {
-    const secret = new Uint8Array(this.#options.random(32));
-    const expiresAt = this.#admission.create(secret, options);
-    const { role } = options;
-    const addresses = [...this.#ownAddresses()].slice(0, maxInviteAddresses);
-    const token = writeToken({ mesh: this.mesh().id, stack: this.stack, addresses, secret, expiresAt, role });
-    return { token, expiresAt };
+    const invite = { ...options, addresses: this.#ownAddresses() };
+    return makeInvite(this.#admission, this.#membership, this.#options.random, invite);
   }
 
   join(token: string, options: { signal: AbortSignal } & DeedOptions): Promise<void> {
@@ -299,31 +344,15 @@ class OpenRegistry implements Registry {
   }
 
   leave(options: DeedOptions = {}): Promise<void> {
+    this.#start.release();
     return this.#belonging.leave(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.stop();
     this.#stop.abort();
     this.#members.close();
     this.directory.wake();
-  }
-
-  #serveJoins(): void {
-    const bounds = { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs } as const;
-    this.#options.network.serve(joinProtocol, bounds, async (request, { from }) => {
-      const { answer, admitted } = this.#admission.answer(request, from);
-      if (admitted) this.#spreadNews([admitted]);
-      return answer;
-    });
-  }
-
-  #serveRenewals(): void {
-    const bounds = { access: 'renewal', maxRequestBytes: maxRenewRequestBytes, timeoutMs: renewTimeoutMs } as const;
-    this.#options.network.serve(renewProtocol, bounds, async (request, { from }) => {
-      const { answer, stated } = answerRenewal(this.#membership, request, from);
-      this.#spreadNews(stated);
-      return answer;
-    });
   }
 
   #spreadNews(statements: readonly Statement[]): void {
@@ -333,13 +362,7 @@ class OpenRegistry implements Registry {
   }
 
   #changed(feed: string): void {
-    const hidden = this.#feedStore.hiddenOf(feed, maxToldHidden);
-    const told = JSON.stringify(hidden);
-    // Once for the same ones: a feed with a hidden record may change many times a second.
-    if (hidden.length > 0 && this.#toldHidden.get(feed) !== told) {
-      this.#options.log.warn({ stack: feed, hidden }, 'records are kept hidden');
-      this.#toldHidden.set(feed, told);
-    }
+    this.#tellHidden(feed);
     this.directory.wake();
     this.#connections.check();
   }
@@ -353,12 +376,10 @@ class OpenRegistry implements Registry {
     for (const { payload } of statements) {
       if ('stack' in payload && !this.#membership.valid(payload.stack)) this.#time.forget(payload.stack);
     }
-    const { forks } = this.#membership.roster;
-    if (forks.length > 0 && statements.some(({ payload }) => payload.type === 'root')) {
-      const outdone = forks.map(({ hash, root, signers }) => ({ version: root.version, hash, signers }));
-      this.#options.log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
-    }
+    tellForks(this.#membership, statements, this.#options.log);
     for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
+    this.#ownFeed.pardon();
+    this.#watch.refresh();
     this.#connections.check();
     this.#zones?.changed('roster');
     this.#members.tell();
@@ -369,12 +390,6 @@ class OpenRegistry implements Registry {
   async #tell(statements: readonly Statement[]): Promise<void> {
     this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
     await Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
-  }
-
-  async #reach(stack: StackId, until: { signal: AbortSignal }): Promise<void> {
-    const { network } = this.#options;
-    if (network.connected().includes(stack)) return;
-    await network.connect(stack, this.#members.addressesOf(stack), until);
   }
 
   #ownAddresses(): readonly string[] {

@@ -7,7 +7,8 @@ const liveness = z.object({
   state: z.string(),
   since: z.string().optional(),
   why: z.string().optional(),
-  by: z.string().optional(),
+  /** Names of the stacks that say so. */
+  by: z.array(z.string()).optional(),
 });
 
 const member = z.object({
@@ -32,7 +33,7 @@ export const status = declare({
     stack: z.string(),
     version: z.string(),
     startedAt: z.string(),
-    mesh: z.object({ id: z.string(), stacks: z.int(), up: z.int() }),
+    mesh: z.object({ id: z.string(), stacks: z.int(), up: z.int(), confirmed: z.boolean(), syncing: z.boolean() }),
     site: z.object({ name: z.string(), type: z.string() }),
     engine: z.object({
       state: z.string(),
@@ -55,6 +56,12 @@ export const status = declare({
       `${s.name}  ${s.stack}`,
       `version   ${s.version}, up since ${s.startedAt}, ${Math.round(s.residentBytes / 1e6)} MB resident`,
       `mesh      ${s.mesh.id}: ${s.mesh.up} of ${s.mesh.stacks} ${s.mesh.stacks === 1 ? 'stack' : 'stacks'} up`,
+      ...(s.mesh.confirmed
+        ? []
+        : [
+            'unconfirmed: too few stacks said yet how far the records of this one went; they are served as they are here',
+          ]),
+      ...(s.mesh.syncing ? ['syncing   records of other stacks may be missing still'] : []),
       `site      ${s.site.name} (${s.site.type})`,
       `engine    ${sayEngine(s.engine)}`,
       `CIs       ${s.cis.here} here, ${s.cis.mesh} in the mesh${s.cis.unwell.length > 0 ? `; not well: ${s.cis.unwell.join(', ')}` : ''}`,
@@ -80,6 +87,8 @@ export const status = declare({
         id: registry.mesh().id,
         stacks: members.length,
         up: members.filter(({ liveness: { state } }) => state === 'up').length,
+        confirmed: registry.confirmed(),
+        syncing: registry.syncing(),
       },
       site: config.site,
       engine:
@@ -112,12 +121,13 @@ export const stacks = declare({
   command: { words: 'stacks', positional: [], examples: ['hermesh stacks'] },
   text: ({ stacks: all }) =>
     table(
-      ['NAME', 'STATE', 'SINCE', 'WHY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
+      ['NAME', 'STATE', 'SINCE', 'WHY', 'SAID BY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
       all.map((one) => [
         one.self ? `${one.name} *` : one.name,
         one.liveness.state,
         one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
         one.liveness.why ?? '-',
+        one.liveness.by?.join(', ') ?? '-',
         one.role,
         one.site ?? '-',
         one.engine ?? '-',
@@ -128,8 +138,10 @@ export const stacks = declare({
     const described = new Map(
       registry.directory.list({ kind: 'stack', includeUnreachable: true }).map((one) => [one.stack, one.body]),
     );
+    const members = registry.members();
+    const names = new Map(members.map(({ stack, name }) => [stack, name]));
     return {
-      stacks: registry.members().map((one) => {
+      stacks: members.map((one) => {
         const body = described.get(one.stack) as { site?: { name: string }; engine?: { kind: string } } | undefined;
         return {
           name: one.name,
@@ -138,7 +150,11 @@ export const stacks = declare({
           role: one.role,
           ...(body?.site ? { site: body.site.name } : {}),
           ...(body?.engine ? { engine: body.engine.kind } : {}),
-          liveness: { ...one.liveness, since: new Date(one.liveness.since).toISOString() },
+          liveness: {
+            ...one.liveness,
+            since: new Date(one.liveness.since).toISOString(),
+            by: one.liveness.by.map((stack) => names.get(stack) ?? stack),
+          },
           addresses: [...one.addresses],
           expires: new Date(one.expires).toISOString(),
         };

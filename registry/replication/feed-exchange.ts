@@ -61,23 +61,27 @@ const trieAnswer = z.union([
 
 export type Page = z.infer<typeof pageAnswer>;
 
-/** Whether a member may have a feed. */
-export type MayHave = (feed: StackId, from: StackId) => boolean;
-
-/** Serves both protocols for the feeds of members. */
-export function serveFeeds(network: Network, feeds: Feeds, mayHave: MayHave): void {
-  network.serve(feedProtocol, memberBounds, async (request, { from }) =>
-    toBytes(answerFeed(feeds, (feed) => mayHave(feed, from), request)),
-  );
-  network.serve(trieProtocol, memberBounds, async (request, { from }) =>
-    toBytes(answerTrie(feeds, (feed) => mayHave(feed, from), request)),
-  );
+/** Serves both protocols for the feeds that `mayServe` says; `admit` throws where a member asks too much. */
+export function serveFeeds(
+  network: Network,
+  feeds: Feeds,
+  mayServe: (feed: StackId, from: StackId) => boolean,
+  admit: (from: StackId) => void = () => undefined,
+): void {
+  network.serve(feedProtocol, memberBounds, async (request, { from }) => {
+    admit(from);
+    return toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request));
+  });
+  network.serve(trieProtocol, memberBounds, async (request, { from }) => {
+    admit(from);
+    return toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request));
+  });
 }
 
-function answerFeed({ served }: Feeds, isServed: (feed: StackId) => boolean, request: Uint8Array): unknown {
+function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
   const read = fromBytes(feedRequest, request, maxMessageBytes);
   if (!read) throw new Error('the request cannot be read');
-  const head = isServed(read.feed) ? served.head(read.feed) : undefined;
+  const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (read.have) {
     const deltas = served.deltasAfter(read.have, maxPulledBytes);
@@ -89,10 +93,10 @@ function answerFeed({ served }: Feeds, isServed: (feed: StackId) => boolean, req
   return { head: page.head, records, next: page.next ?? null };
 }
 
-function answerTrie({ served }: Feeds, isServed: (feed: StackId) => boolean, request: Uint8Array): unknown {
+function answerTrie({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
   const read = fromBytes(trieRequest, request, maxMessageBytes);
   if (!read) throw new Error('the request cannot be read');
-  const head = isServed(read.feed) ? served.head(read.feed) : undefined;
+  const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (!served.isAt(read.feed, read.root)) return { head };
   const records = served.records(read.feed, read.keys).map(({ kind, name, body }) => [kind, name, body]);

@@ -4,6 +4,7 @@ import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
+import type { Asked } from './conduct.ts';
 import { findDifference } from './difference.ts';
 import { type Page, Source, serveFeeds } from './feed-exchange.ts';
 import type { Deed, Replica } from './replicate.ts';
@@ -32,6 +33,8 @@ export interface FetchParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Throws where a member asks more than it may. */
+  readonly admit: (what: Asked, from: StackId) => void;
   /** Does what was decided. */
   readonly do: (deeds: readonly Deed[]) => void;
 }
@@ -45,14 +48,19 @@ export class Fetch {
 
   constructor(parts: FetchParts) {
     this.#parts = parts;
-    const { network, feeds, membership } = parts;
-    // Feeds don't leave their zone.
-    serveFeeds(network, feeds, (feed, from) => membership.isNear(feed) && membership.isNear(from));
+    const { network, feeds, membership, replica, admit } = parts;
+    // Feeds don't leave their zone; and while a stack starts, the rows of its own feed may be ahead of its head.
+    const mayServe = (feed: StackId, from: StackId): boolean =>
+      membership.isNear(feed) && membership.isNear(from) && !(feed === network.stack && replica.isRestoring);
+    serveFeeds(network, feeds, mayServe, (from) => admit('feed', from));
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
   pull(feed: string, from: StackId): void {
-    this.#waiting.push({ from, run: () => this.#runPull(feed, from) });
+    const pull = { from, run: () => this.#runPull(feed, from) };
+    // A stack that starts waits for its own feed before it signs anything.
+    if (feed === this.#parts.network.stack) this.#waiting.unshift(pull);
+    else this.#waiting.push(pull);
     this.#nextPull();
   }
 
@@ -70,7 +78,7 @@ export class Fetch {
       this.#parts.log.debug({ feed, from, error }, 'pull failed');
     } finally {
       this.#pulling.delete(from);
-      this.#ended(feed);
+      this.#ended(feed, from);
       this.#nextPull();
     }
   }
@@ -94,7 +102,8 @@ export class Fetch {
   async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
     const { feeds, replica, membership } = this.#parts;
     const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
-    const isOwn = feed === this.#parts.network.stack;
+    const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
+    const progress = (): void => replica.pulling(feed, from, this.#parts.clock.monotonic());
     let have = isOwn ? null : (feeds.position(feed) ?? null);
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await source.ask(have, null);
@@ -103,9 +112,11 @@ export class Fetch {
         const head = source.verify(answer.head);
         if (!head) return [{ type: 'report', what: 'refused', feed }];
         if (isOwn) return replica.own(positionOf(head));
+        progress();
         return 'records' in answer ? this.#takePages(source, answer) : this.#repair(source, head);
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
+      if (deeds.some(({ type }) => type === 'changed')) progress();
       this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
       if (answer.deltas.length === 0) return [];
       // Deltas that don't lead on from here belong to another history: the pages tell.
@@ -115,8 +126,8 @@ export class Fetch {
   }
 
   async #repair(source: Source, head: VerifiedHead): Promise<readonly Deed[]> {
-    const { feeds } = this.#parts;
-    const judged = feeds.judge(head);
+    const { feeds, replica } = this.#parts;
+    const judged = replica.judge(head);
     if (judged !== 'next' && judged !== 'gap') return this.#applied(source, judged);
     const count = feeds.count(source.feed);
     if (count > 0 && head.head.count <= maxGrowth * count) {
@@ -124,7 +135,10 @@ export class Fetch {
       const found = await findDifference(source, head, own);
       if (found === 'refused') return this.#applied(source, 'refused');
       if (found !== 'moved') {
-        return this.#applied(source, feeds.repair(found.head, own, found.records, found.removed));
+        return this.#applied(
+          source,
+          replica.apply(found.head, () => feeds.repair(found.head, own, found.records, found.removed)),
+        );
       }
     }
     const first = await source.ask(null, null);
@@ -135,7 +149,11 @@ export class Fetch {
     const found = await takeSnapshot(source, first);
     if (found === 'moved') return [];
     if (found === 'refused') return this.#applied(source, 'refused');
-    return this.#applied(source, this.#parts.feeds.replace(found.head, found.records));
+    const { feeds, replica } = this.#parts;
+    return this.#applied(
+      source,
+      replica.apply(found.head, () => feeds.replace(found.head, found.records)),
+    );
   }
 
   #applied({ feed, from }: Source, outcome: Applied): readonly Deed[] {
@@ -143,9 +161,9 @@ export class Fetch {
   }
 
   /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
-  #ended(feed: string): void {
+  #ended(feed: string, from: StackId): void {
     try {
-      this.#parts.do(this.#parts.replica.pulled(feed));
+      this.#parts.do(this.#parts.replica.pulled(feed, from, this.#parts.clock.monotonic()));
     } catch (error) {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }

@@ -1,23 +1,19 @@
 // What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
-import { z } from 'zod';
 import {
   type Applied,
-  digestOf,
   type Feeds,
   maxDeltaBytes,
   type Position,
   positionOf,
-  provesEquivocation,
   relate,
-  type SignedHead,
-  signedHeadSchema,
   type VerifiedDelta,
   type VerifiedHead,
   verifyDelta,
-  verifyHead,
 } from '#registry/feeds';
-import type { StackId, Verdict } from '../network.ts';
-import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
+import type { StackId } from '../network.ts';
+import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
+import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
+import { Pulls } from './pulls.ts';
 
 /** What the driver is to do next. */
 export type Deed =
@@ -40,89 +36,85 @@ export interface ReplicateOptions {
   readonly batchMs: number;
   /** The mean time between two rounds of anti-entropy; each is drawn from ± 50 %. */
   readonly antiEntropyMs: number;
+  /** How long a stack that starts waits for members that know its own feed. */
+  readonly barrierMs: number;
 }
 
-export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEntropyMs: 15_000 };
+export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEntropyMs: 15_000, barrierMs: 5_000 };
 
 /** Members that a round of anti-entropy asks; random ones, so that news reach all in a logarithm of rounds. */
 const peersARound = 3;
-/** What is published at once; gossip takes 256 KiB. */
-const maxMessageBytes = 200 * 1024;
-
-const messageSchema = z.strictObject({
-  deltas: z
-    .array(bytesSchema({ maxBytes: maxMessageBytes }))
-    .max(1_000)
-    .optional(),
-  heads: z.array(signedHeadSchema).max(16).optional(),
-  statements: z
-    .array(bytesSchema({ maxBytes: maxMessageBytes }))
-    .max(100)
-    .optional(),
-  evidence: z.tuple([signedHeadSchema, signedHeadSchema]).optional(),
-});
-
-/** What was wrong with bytes that a member sent. */
-export type WireFault = 'refused-shape' | 'refused-signature' | 'other-mesh' | 'oversized' | 'junk' | 'republish';
-
-/** What a published message holds, judged but not taken in yet, so that it can be handed on first. */
-export interface Heard {
-  readonly verdict: Verdict;
-  readonly faults: readonly WireFault[];
-  /** Bytes of each owner in it, signed by that owner. */
-  readonly owners: ReadonlyMap<StackId, number>;
-  /** Takes it in. */
-  readonly take: () => Deed[];
-}
-
-const faultOf = {
-  shape: 'refused-shape',
-  signature: 'refused-signature',
-  mesh: 'other-mesh',
-  changes: 'junk',
-  proof: 'junk',
-} as const satisfies Record<Exclude<ReturnType<typeof verifyDelta>, VerifiedDelta>, WireFault>;
-
-/** Deltas and heads that are known again without verifying them: what a busy mesh of 1,000 publishes in some seconds. */
-const maxKnown = 8_192;
+/** Deltas that wait for the batch: of more only the last one is told of, and the others are pulled. */
+const maxBatchBytes = 800 * 1024;
+/** What one stack publishes: half of what others take from it. */
+const maxPublishedPerSecond = 1024 * 1024;
 
 export interface Surroundings {
   readonly self: StackId;
   mesh(): string;
   /** Whether a stack is a member of the own zone: others' feeds are neither taken nor given. */
   isMember(stack: StackId): boolean;
+  /** All members of the own zone, this stack among them. */
+  members(): readonly StackId[];
+  /** What anti-entropy may ask: the other members that aren't known to be down, connected or not. */
+  candidates(): readonly StackId[];
+  /** Changes with the roster. */
+  rosterDigest(): string;
   /** 0 to 1. */
   chance(): number;
 }
+
+/** How what comes of the own feed is applied while a stack that starts doesn't know yet whether others are further on. */
+export type Restore = (apply: () => Applied) => Applied;
 
 export class Replica {
   readonly #feeds: Feeds;
   readonly #around: Surroundings;
   readonly #options: ReplicateOptions;
-  readonly #connected = new Set<StackId>();
-  /** Feeds that are being pulled, from whom, and whom to ask once more when that is done: rather another one. */
-  readonly #pulling = new Map<string, { readonly from: StackId; again: StackId | undefined }>();
-  /** Hashes of what was published lately. */
-  readonly #known = new Set<string>();
+  readonly #pulls = new Pulls();
+  readonly #published = new Published();
+  readonly #fingerprints = new Fingerprints();
+  #filledFor = '';
+  #restore: Restore | undefined;
+  #hasOwnConflict = false;
   #batch: VerifiedDelta[] = [];
+  #batchBytes = 0;
   #flushAt: number | undefined;
   #quietUntil = 0;
   #roundAt: number;
 
-  constructor(feeds: Feeds, around: Surroundings, options: ReplicateOptions, now: number) {
+  constructor(feeds: Feeds, around: Surroundings, options: Omit<ReplicateOptions, 'barrierMs'>, now: number) {
     this.#feeds = feeds;
     this.#around = around;
-    this.#options = options;
+    this.#options = { ...defaultReplicateOptions, ...options };
     this.#roundAt = now + this.#spread(options.antiEntropyMs);
   }
 
   /** When `tick` has something to do next, in the monotonic time that it is given. */
   wakeAt(): number {
-    return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#roundAt, this.#flushAt ?? Number.POSITIVE_INFINITY, this.#pulls.wakeAt());
+  }
+
+  /** Until it is called with undefined, the own feed is taken from others like any other feed, through that function. */
+  restoreBy(restore: Restore | undefined): void {
+    this.#restore = restore;
+  }
+
+  /** Whether the own feed may still come from others. */
+  get isRestoring(): boolean {
+    return this.#restore !== undefined;
+  }
+
+  /** Whether, before the barrier ended, another history of the own feed was seen than the one here. */
+  get hasOwnConflict(): boolean {
+    return this.#hasOwnConflict;
   }
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
+    this.#moved(delta.head.feed);
+    this.#batchBytes += delta.wire.byteLength;
+    if (this.#batchBytes > maxBatchBytes) this.#batch = [];
     this.#batch.push(delta);
     if (now >= this.#quietUntil) return this.#flush(now);
     this.#flushAt ??= this.#quietUntil;
@@ -131,107 +123,59 @@ export class Replica {
 
   /** Statements that are news everywhere. */
   stated(wires: readonly Uint8Array[]): Deed[] {
-    const message = toBytes({ statements: wires.slice(0, 100) });
-    return message.byteLength <= maxMessageBytes ? [{ type: 'publish', message }] : [];
+    const message = statementsMessage(wires);
+    return message ? [{ type: 'publish', message }] : [];
   }
 
   connected(stack: StackId): Deed[] {
-    this.#connected.add(stack);
     return [{ type: 'exchange', with: stack }];
   }
 
-  disconnected(stack: StackId): void {
-    this.#connected.delete(stack);
+  /** A published message came: what is to be said of it, before anything is taken in. */
+  hear(message: Uint8Array): Heard {
+    return this.#published.judge(message, this.#around.mesh(), (stack) => this.#around.isMember(stack));
   }
 
-  /**
-   * A published message came. What is wrong in part is refused whole; what holds nothing new of a member isn't handed on.
-   * Statements come before the deltas that may need them.
-   */
-  hear(message: Uint8Array, from: StackId): Heard {
-    const refuse = (fault: WireFault): Heard => ({
-      verdict: 'reject',
-      faults: [fault],
-      owners: new Map(),
-      take: () => [],
-    });
-    if (!this.#around.isMember(from)) return refuse('other-mesh');
-    if (message.byteLength > maxMessageBytes * 2) return refuse('oversized');
-    const read = fromBytes(messageSchema, message, maxMessageBytes * 2);
-    if (!read) return refuse('refused-shape');
-    const statements = read.statements ?? [];
-    const { deltas = [], heads = [] } = read;
-    const owners = new Map<StackId, number>();
-    const fresh: VerifiedHead[] = [];
-    let republished = 0;
-    const accused = read.evidence ? this.#accused(read.evidence, from) : [];
-    if (accused.some((deed) => deed.type === 'report' && deed.what === 'refused')) return refuse('junk');
-    for (const each of [...deltas, ...heads]) {
-      const [bytes, size] = Array.isArray(each) ? [each[0], each[0].byteLength] : [each, each.byteLength];
-      // Before the signature is looked at: the same again costs next to nothing.
-      const id = toHex(sha256(bytes));
-      if (this.#known.has(id)) {
-        republished += 1;
-        continue;
-      }
-      const verified = Array.isArray(each)
-        ? verifyHead(...each, this.#around.mesh())
-        : verifyDelta(each, this.#around.mesh());
-      if (typeof verified === 'string') return refuse(faultOf[verified]);
-      this.#know(id);
-      const { feed } = verified.head;
-      if (!this.#around.isMember(feed)) continue;
-      owners.set(feed, (owners.get(feed) ?? 0) + size);
-      fresh.push(verified);
+  /** Takes in what was heard; statements come before the deltas that may need them. */
+  take({ statements, evidence, fresh }: Heard, from: StackId, now: number): Deed[] {
+    const deeds: Deed[] = statements.length > 0 ? [{ type: 'statements', wires: statements }] : [];
+    if (evidence) deeds.push(...this.#accused(evidence));
+    for (const each of fresh) {
+      if (isDelta(each)) deeds.push(...this.#take(each, from, now));
+      else deeds.push(...this.#told(each, from, now));
     }
-    return {
-      verdict: fresh.length > 0 || statements.length > 0 || accused.length > 0 ? 'accept' : 'ignore',
-      faults: republished > 0 ? ['republish'] : [],
-      owners,
-      take: () => [
-        ...(statements.length > 0 ? [{ type: 'statements', wires: statements } as const] : []),
-        ...accused,
-        ...fresh.flatMap((each) => ('wire' in each ? this.#take(each as VerifiedDelta, from) : this.#told(each, from))),
-      ],
-    };
+    return deeds;
   }
 
-  /** One delta came, published or pulled. */
-  delta(wire: Uint8Array, from: StackId): Deed[] {
+  /** One delta came by a pull. */
+  delta(wire: Uint8Array, from: StackId, now = 0): Deed[] {
     const delta = verifyDelta(wire, this.#around.mesh());
-    return typeof delta === 'string' ? [{ type: 'report', what: 'refused', feed: from }] : this.#take(delta, from);
+    return typeof delta === 'string' ? [{ type: 'report', what: 'refused', feed: from }] : this.#take(delta, from, now);
   }
 
-  #take(delta: VerifiedDelta, from: StackId): Deed[] {
-    const feed = delta.head.feed;
-    if (feed === this.#around.self) return this.own(positionOf(delta));
-    if (!this.#around.isMember(feed)) return [];
-    return this.applied(this.#feeds.apply(delta), feed, from);
+  /** As `Feeds.judge`, before what leads to a head is fetched. */
+  judge(head: VerifiedHead): Applied | 'next' {
+    return this.#ownFault(head) ?? this.#feeds.judge(head);
+  }
+
+  /** Applies what was pulled of a feed; of the own one only while others may be further on. */
+  apply(head: VerifiedHead, act: () => Applied): Applied {
+    if (head.head.feed !== this.#around.self) return act();
+    return this.#ownFault(head) ?? this.#restore?.(act) ?? 'known';
   }
 
   /** What follows from having applied something of a feed that came from there. */
-  applied(outcome: Applied, feed: string, from: StackId): Deed[] {
-    if (outcome === 'applied') return [{ type: 'changed', feed }];
-    if (outcome === 'gap') return this.#pull(feed, from);
+  applied(outcome: Applied, feed: string, from: StackId, now = 0): Deed[] {
+    if (outcome === 'applied') {
+      this.#moved(feed);
+      return [{ type: 'changed', feed }];
+    }
+    if (outcome === 'gap') return this.#pull(feed, from, now);
     if (outcome === 'known') return [];
+    this.#moved(feed);
     const evidence = outcome === 'equivocation' ? this.#feeds.evidence(feed) : undefined;
-    const told: Deed[] = evidence ? [{ type: 'publish', message: toBytes({ evidence }) }] : [];
+    const told: Deed[] = evidence ? [{ type: 'publish', message: evidenceMessage(evidence) }] : [];
     return [{ type: 'report', what: outcome, feed }, ...told];
-  }
-
-  /** Where feeds stand at another member: what is further on there is pulled from it. */
-  heads(positions: readonly Position[], from: StackId): Deed[] {
-    return positions.flatMap((position): Deed[] => {
-      const stored = this.#feeds.position(position.feed);
-      const relation = relate(stored, position);
-      const isOwn = position.feed === this.#around.self;
-      const isNews = relation === 'ahead' || relation === 'next' || relation === 'equivocation';
-      // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted =
-        (isNews || (isOwn && relation === 'other-epoch')) &&
-        !this.#feeds.isQuarantined(position.feed, position.epoch.counter);
-      return isWanted && this.#around.isMember(position.feed) ? this.#pull(position.feed, from) : [];
-    });
   }
 
   /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
@@ -241,37 +185,59 @@ export class Replica {
     return isPast ? [] : [{ type: 'renew', counter: position.epoch.counter }];
   }
 
-  /** Positions of ours that are news to a member that stands there. */
-  newsFor(positions: readonly Position[]): Position[] {
-    const theirs = new Map(positions.map((position) => [position.feed, position]));
-    return this.#feeds.positions().filter((own) => {
-      const relation = relate(theirs.get(own.feed), own);
-      return relation === 'ahead' || relation === 'next' || relation === 'equivocation';
+  /** 32 bytes over all heads of members. */
+  digest(): Uint8Array {
+    return this.#heads().root();
+  }
+
+  /** What stands in a part of the feeds. */
+  part(prefix: string): Part {
+    return this.#heads().part(prefix);
+  }
+
+  /** What follows from a part as it stands at another member: parts to ask for, feeds to pull, and feeds that are news there. */
+  compare(part: Part, from: StackId, now: number): { ask: string[]; deeds: Deed[]; offer: Brief[] } {
+    const heads = this.#heads();
+    if (!part.briefs) return { ask: heads.differing(part), deeds: [], offer: [] };
+    return { ask: [], deeds: this.claims(part.briefs, from, now), offer: heads.beyond(part) };
+  }
+
+  /** Where feeds stand at another member, as it claims: what is further on there is pulled from it. */
+  claims(briefs: readonly Brief[], from: StackId, now: number): Deed[] {
+    return briefs.flatMap((brief): Deed[] => {
+      const feed = this.#heads().feedOf(brief[0]);
+      if (feed === undefined || this.#feeds.isQuarantined(feed, brief[1])) return [];
+      const stored = this.#feeds.position(feed);
+      const relation = relateBrief(stored && briefOf(stored), brief);
+      const isNews = relation === 'ahead' || relation === 'equivocation';
+      // Anybody can claim a position: of the own feed, too, only a signed head is believed.
+      const isWanted = isNews || (feed === this.#around.self && relation === 'other-epoch');
+      return isWanted ? this.#pull(feed, from, now) : [];
     });
   }
 
-  /** One hash over all heads of members. */
-  digest(): Uint8Array {
-    return digestOf(this.positions());
-  }
-
-  positions(): Position[] {
-    return this.#feeds.positions().filter(({ feed }) => this.#around.isMember(feed));
+  /** A pull brought something true: another member isn't asked for the same yet. */
+  pulling(feed: string, from: StackId, now: number): void {
+    this.#pulls.progress(feed, from, now);
   }
 
   /** A pull ended, well or not; what was heard of meanwhile is pulled next. */
-  pulled(feed: string): Deed[] {
-    const again = this.#pulling.get(feed)?.again;
-    this.#pulling.delete(feed);
-    return again === undefined ? [] : this.#pull(feed, again);
+  pulled(feed: string, from: StackId, now: number): Deed[] {
+    return this.#pulls.ended(feed, from, now).map((next) => ({ type: 'pull', feed, from: next }));
+  }
+
+  /** Whether that feed is being pulled, or any. */
+  isPulling(feed?: string): boolean {
+    return this.#pulls.has(feed);
   }
 
   /** Time went on. */
   tick(now: number): Deed[] {
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
+    for (const { feed, from } of this.#pulls.late(now)) deeds.push({ type: 'pull', feed, from });
     if (now < this.#roundAt) return deeds;
     this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
-    const members = [...this.#connected].filter((stack) => this.#around.isMember(stack));
+    const members = [...this.#around.candidates()];
     for (let asked = 0; asked < peersARound && members.length > 0; asked += 1) {
       const [peer] = members.splice(Math.floor(this.#around.chance() * members.length), 1);
       if (peer !== undefined) deeds.push({ type: 'exchange', with: peer });
@@ -279,54 +245,72 @@ export class Replica {
     return deeds;
   }
 
+  #take(delta: VerifiedDelta, from: StackId, now: number): Deed[] {
+    const { feed } = delta.head;
+    if (feed === this.#around.self && !this.#restore) return this.own(positionOf(delta));
+    if (!this.#around.isMember(feed)) return [];
+    return this.applied(
+      this.apply(delta, () => this.#feeds.apply(delta)),
+      feed,
+      from,
+      now,
+    );
+  }
+
   /** A signed head whose changes were too large to be published. */
-  #told(head: VerifiedHead, from: StackId): Deed[] {
+  #told(head: VerifiedHead, from: StackId, now: number): Deed[] {
     const position = positionOf(head);
-    return position.feed === this.#around.self ? this.own(position) : this.heads([position], from);
+    if (position.feed === this.#around.self && !this.#restore) return this.own(position);
+    return this.claims([briefOf(position)], from, now);
   }
 
-  #know(id: string): void {
-    const [oldest] = this.#known;
-    if (this.#known.size >= maxKnown && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.add(id);
-  }
-
-  /** Two heads that are said to prove an equivocation: whoever says so, the owner's signatures decide. */
-  #accused(evidence: readonly [SignedHead, SignedHead], from: StackId): Deed[] {
-    const [one, other] = evidence.map((signed) => verifyHead(...signed, this.#around.mesh()));
-    if (!one || !other || typeof one === 'string' || typeof other === 'string' || !provesEquivocation(one, other)) {
-      return [{ type: 'report', what: 'refused', feed: from }];
-    }
+  /** Two heads that prove an equivocation: whoever says so, the owner's signatures decide. */
+  #accused([one, other]: readonly [VerifiedHead, VerifiedHead]): Deed[] {
     const { feed } = one.head;
     if (feed === this.#around.self) return [...this.own(positionOf(one)), ...this.own(positionOf(other))].slice(0, 1);
     const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
+    if (isNews) this.#moved(feed);
     return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
   }
 
-  #pull(feed: string, from: StackId): Deed[] {
-    const pulling = this.#pulling.get(feed);
-    if (pulling) {
-      if (pulling.again === undefined || from !== pulling.from) pulling.again = from;
-      return [];
+  /** Two histories of the own feed: the barrier ends with an epoch above both. */
+  #ownFault(head: VerifiedHead): Applied | undefined {
+    if (head.head.feed !== this.#around.self) return undefined;
+    const relation = relate(this.#feeds.position(this.#around.self), positionOf(head), head.head.previous);
+    if (relation !== 'equivocation' && relation !== 'other-epoch') return undefined;
+    this.#hasOwnConflict = true;
+    return 'other-epoch';
+  }
+
+  #heads(): Fingerprints {
+    const members = this.#around.members();
+    const filledFor = `${this.#around.mesh()} ${this.#around.rosterDigest()} ${members.length}`;
+    if (filledFor !== this.#filledFor) {
+      this.#filledFor = filledFor;
+      this.#fingerprints.fill(members, this.#feeds.positions());
+      for (const feed of this.#feeds.quarantined()) this.#moved(feed);
     }
-    this.#pulling.set(feed, { from, again: undefined });
-    return [{ type: 'pull', feed, from }];
+    return this.#fingerprints;
+  }
+
+  #moved(feed: string): void {
+    const position = this.#feeds.position(feed);
+    if (position) this.#fingerprints.set(position, this.#feeds.isQuarantined(feed));
+  }
+
+  #pull(feed: string, from: StackId, now: number): Deed[] {
+    return this.#pulls.wanted(feed, from, now) ? [{ type: 'pull', feed, from }] : [];
   }
 
   #flush(now: number): Deed[] {
-    const batch = this.#batch;
+    const isWhole = this.#batchBytes <= maxBatchBytes;
+    const messages = messagesOf(isWhole ? this.#batch : this.#batch.slice(-1));
+    const size = messages.reduce((sum, message) => sum + message.byteLength, 0);
     this.#batch = [];
+    this.#batchBytes = 0;
     this.#flushAt = undefined;
-    this.#quietUntil = now + this.#options.batchMs;
-    const last = batch.at(-1);
-    if (!last) return [];
-    const size = batch.reduce((sum, delta) => sum + delta.wire.byteLength, 0);
-    // What is too large for gossip is only told of, and pulled.
-    const message =
-      size <= maxMessageBytes - 1024
-        ? { deltas: batch.map((delta) => delta.wire) }
-        : { heads: [[last.bytes, last.signature]] };
-    return [{ type: 'publish', message: toBytes(message) }];
+    this.#quietUntil = now + Math.max(this.#options.batchMs, (size / maxPublishedPerSecond) * 1_000);
+    return messages.map((message) => ({ type: 'publish', message }));
   }
 
   #spread(meanMs: number): number {
@@ -336,3 +320,7 @@ export class Replica {
 
 /** The largest answer to a pull of deltas: one delta or several. */
 export const maxPulledBytes = maxDeltaBytes;
+
+function isDelta(verified: VerifiedHead | VerifiedDelta): verified is VerifiedDelta {
+  return 'wire' in verified;
+}

@@ -31,6 +31,8 @@ export interface RosterExchangeParts {
   readonly membership: Membership;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Throws where a member asks too much. */
+  readonly admit: (from: StackId) => void;
   readonly stated: (statements: readonly Statement[]) => void;
 }
 
@@ -39,7 +41,10 @@ export class RosterExchange {
 
   constructor(parts: RosterExchangeParts) {
     this.#parts = parts;
-    parts.network.serve(rosterProtocol, memberBounds, async (bytes) => this.#answer(bytes));
+    parts.network.serve(rosterProtocol, memberBounds, async (bytes, { from }) => {
+      parts.admit(from);
+      return this.#answer(bytes);
+    });
   }
 
   /** Fetches what that member has and gives it what it lacks; `root` is that of its trie, in hex. */

@@ -1,28 +1,41 @@
 // Drives replication over a network: serves and asks for heads and rosters, and does what the state machine decides.
 import { z } from 'zod';
-import { type Feeds, positionSchema } from '#registry/feeds';
+import type { Feeds } from '#registry/feeds';
 import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
+import type { Asked, Conduct, Fault } from './conduct.ts';
 import { Fetch } from './fetch.ts';
+import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
+import { Hearing } from './hearing.ts';
 import type { Deed, Replica } from './replicate.ts';
 import { RosterExchange } from './roster-exchange.ts';
 
 const headsProtocol = '/hermesh/heads/1.0.0';
+/** Parts of the feeds that are asked for at once: all of those that a whole is split into twice. */
+const maxParts = 256;
+/** Steps from the root to the feeds that differ. */
+const maxSteps = 3;
+/** Exchanges that this stack has begun at a time, and members that wait for one: after a restart many connect at once. */
+const maxExchanges = 8;
+const maxWaiting = 1_024;
+
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
-const positions = z.array(positionSchema).max(4_000);
+const briefs = z.array(briefSchema).max(maxBriefs);
 const headsRequest = z.strictObject({
   roster: digest.optional(),
   heads: bytesSchema(32).optional(),
-  offer: positions.optional(),
+  ask: z.array(prefixSchema).max(maxParts).optional(),
+  offer: briefs.optional(),
 });
 const headsAnswer = z.strictObject({
   /** The root of the roster's trie, where it is another one than was asked with. */
   roster: digest.nullable(),
-  heads: positions.nullable(),
+  parts: z.array(partSchema).max(maxParts).nullable(),
 });
 /** What the driver needs of the registry that it belongs to. */
 export interface SpreadParts {
@@ -33,12 +46,18 @@ export interface SpreadParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly conduct: Conduct;
+  /** Connects to a member that isn't connected. */
+  readonly reach: (peer: StackId, options: { signal: AbortSignal }) => Promise<void>;
   /** Records of a feed changed. */
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
   /** Heads and roster were compared with that member. */
-  readonly exchanged?: (peer: StackId) => void;
+  readonly exchanged: (peer: StackId) => void;
+  /** A pull ended or time went on. */
+  readonly moved: () => void;
   /** Time went on: whatever else has its day. */
   readonly due: () => void;
 }
@@ -46,6 +65,8 @@ export interface SpreadParts {
 export class Spread {
   readonly #parts: SpreadParts;
   readonly #exchanging = new Set<StackId>();
+  readonly #waiting = new Set<StackId>();
+  readonly #hearing: Hearing;
   readonly #fetch: Fetch;
   readonly #rosters: RosterExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
@@ -53,9 +74,25 @@ export class Spread {
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
-    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => this.#answerHeads(request, from));
-    this.#rosters = new RosterExchange(parts);
-    this.#fetch = new Fetch({ ...parts, do: (deeds) => this.do(deeds) });
+    const admit = (what: Asked, from: StackId): void => this.#admit(what, from);
+    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => {
+      admit('heads', from);
+      return this.#answerHeads(request, from);
+    });
+    this.#rosters = new RosterExchange({ ...parts, admit: (from) => admit('roster', from) });
+    this.#fetch = new Fetch({
+      ...parts,
+      admit,
+      do: (deeds) => {
+        this.do(deeds);
+        parts.moved();
+      },
+    });
+    this.#hearing = new Hearing({
+      ...parts,
+      fault: (peer, fault) => this.fault(peer, fault),
+      do: (deeds) => this.#guarded('a message was heard', () => this.do(deeds())),
+    });
     parts.signal.addEventListener('abort', () => this.#cancelTimer());
     this.enter();
   }
@@ -68,11 +105,8 @@ export class Spread {
       // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
       this.#topic.end();
       const end = this.#parts.network.subscribe(topic, (message, from) => {
-        if (this.#parts.membership.roster.mesh !== mesh || this.#parts.signal.aborted) return 'ignore';
-        const { verdict, faults, take } = this.#parts.replica.hear(message, from);
-        if (faults.length > 0) this.#parts.log.warn({ peer: from, what: faults }, 'refused what was published');
-        this.#guarded('a message was heard', () => this.do(take()));
-        return verdict;
+        if (this.#parts.membership.roster.mesh !== mesh) return 'ignore';
+        return this.#hearing.hear(message, from);
       });
       this.#topic = { name: topic, end };
     }
@@ -90,32 +124,72 @@ export class Spread {
       else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
       else if (deed.type === 'renew') this.#parts.renew(deed.counter);
-      else this.#parts.log.warn({ feed: deed.feed, what: deed.what }, 'refused what was replicated');
+      else this.#report(deed.what, deed.feed);
     }
     this.#schedule();
   }
 
+  /** A peer did something wrong: counted, told once, and in the end the peer is cut off. */
+  fault(peer: StackId, fault: Fault): void {
+    const { conduct, clock, metrics, log, network } = this.#parts;
+    metrics.count('refused_total', { what: fault });
+    const { tell, cutMs } = conduct.fault(peer, fault, clock.monotonic());
+    if (tell) log.warn({ peer, what: fault }, 'refused what a peer sent');
+    if (cutMs === undefined) return;
+    metrics.count('cut_total');
+    log.warn({ peer, what: fault, forMs: cutMs }, 'cut off a peer');
+    void network.disconnect(peer);
+  }
+
   /** Compares roster and heads with a member and brings both sides up to date; resolves when that is asked for. */
   async exchange(peer: StackId): Promise<void> {
-    if (this.#exchanging.has(peer)) return;
+    if (this.#exchanging.has(peer) || this.#parts.signal.aborted) return;
+    if (this.#exchanging.size >= maxExchanges) {
+      if (this.#waiting.size < maxWaiting) this.#waiting.add(peer);
+      return;
+    }
     this.#exchanging.add(peer);
     try {
-      const { replica, membership } = this.#parts;
-      const ask = toBytes({ roster: membership.roster.digest, heads: replica.digest() });
-      const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, ask), maxMessageBytes);
-      if (!answer) throw new Error('the answer cannot be read');
-      if (answer.roster) await this.#rosters.with(peer, answer.roster);
-      if (answer.heads && membership.isNear(peer)) {
-        this.do(replica.heads(answer.heads, peer));
-        const offer = replica.newsFor(answer.heads).slice(0, 4_000);
-        if (offer.length > 0) await this.#ask(peer, headsProtocol, toBytes({ offer }));
-      }
-      this.#parts.exchanged?.(peer);
+      if (!this.#parts.network.connected().includes(peer)) await this.#parts.reach(peer, this.#parts);
+      await this.#compare(peer);
+      this.#guarded('an exchange ended', () => this.#parts.exchanged(peer));
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
     } finally {
       this.#exchanging.delete(peer);
+      const [next] = this.#waiting;
+      if (next !== undefined) {
+        this.#waiting.delete(next);
+        void this.exchange(next);
+      }
     }
+  }
+
+  async #compare(peer: StackId): Promise<void> {
+    const { replica, membership, clock } = this.#parts;
+    const first = await this.#askHeads(peer, { roster: membership.roster.digest, heads: replica.digest() });
+    if (first.roster) await this.#rosters.with(peer, first.roster);
+    // What stands in the feeds of another zone is asked for record by record.
+    if (!membership.isNear(peer)) return;
+    let parts: readonly Part[] = first.parts ?? [];
+    const offer: Brief[] = [];
+    for (let step = 0; step < maxSteps && parts.length > 0; step += 1) {
+      const compared = parts.map((part) => replica.compare(part, peer, clock.monotonic()));
+      this.do(compared.flatMap(({ deeds }) => deeds));
+      offer.push(...compared.flatMap((each) => each.offer));
+      const ask = compared.flatMap((each) => each.ask).slice(0, maxParts);
+      parts = ask.length > 0 ? ((await this.#askHeads(peer, { ask })).parts ?? []) : [];
+    }
+    if (offer.length > 0) await this.#askHeads(peer, { offer: offer.slice(0, maxBriefs) });
+  }
+
+  async #askHeads(peer: StackId, request: z.infer<typeof headsRequest>): Promise<z.infer<typeof headsAnswer>> {
+    const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, toBytes(request)), maxMessageBytes);
+    if (!answer) {
+      this.fault(peer, 'refused-shape');
+      throw new Error('the answer cannot be read');
+    }
+    return answer;
   }
 
   #ask(peer: StackId, protocol: string, request: Uint8Array): Promise<Uint8Array> {
@@ -123,17 +197,35 @@ export class Spread {
   }
 
   #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
-    const { replica, membership } = this.#parts;
-    const read = fromBytes(headsRequest, request, maxMessageBytes);
-    if (!read) throw new Error('the request cannot be read');
+    const { replica, membership, clock } = this.#parts;
+    const read = this.#read(headsRequest, request, from);
     const isNear = membership.isNear(from);
-    if (read.offer && isNear) this.do(replica.heads(read.offer, from));
+    if (read.offer && isNear) this.do(replica.claims(read.offer, from, clock.monotonic()));
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
-    const sameHeads = !isNear || read.heads === undefined || Buffer.compare(read.heads, replica.digest()) === 0;
+    const isSame = read.heads === undefined || sameBytes(read.heads, replica.digest());
+    const prefixes = isNear ? [...new Set([...(isSame ? [] : ['']), ...(read.ask ?? [])])] : [];
     return toBytes({
       roster: sameRoster ? null : membership.roster.digest,
-      heads: sameHeads ? null : replica.positions().slice(0, 4_000),
+      parts: prefixes.length > 0 ? prefixes.map((prefix) => replica.part(prefix)) : null,
     });
+  }
+
+  #read<Schema extends z.ZodType>(schema: Schema, request: Uint8Array, from: StackId): z.output<Schema> {
+    const read = fromBytes(schema, request, maxMessageBytes);
+    if (read !== undefined) return read;
+    this.fault(from, 'refused-shape');
+    throw new Error('the request cannot be read');
+  }
+
+  #admit(what: Asked, from: StackId): void {
+    if (this.#parts.conduct.asked(from, what, this.#parts.clock.monotonic())) return;
+    this.fault(from, 'flood');
+    throw new Error(`too many requests of ${what}`);
+  }
+
+  #report(what: Extract<Deed, { type: 'report' }>['what'], feed: string): void {
+    this.#parts.metrics.count('refused_total', { what });
+    this.#parts.log.warn({ feed, what }, 'refused what was replicated');
   }
 
   /** A fault of the store (a full disk) ends nothing: what was not kept is asked for again in a later round. */
@@ -153,6 +245,7 @@ export class Spread {
     this.#cancelTimer = clock.after(Math.max(0, replica.wakeAt() - now), () => {
       this.#guarded('time went on', () => {
         this.do(replica.tick(clock.monotonic()));
+        this.#parts.moved();
         this.#parts.due();
       });
       this.#schedule();

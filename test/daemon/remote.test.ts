@@ -26,6 +26,8 @@ async function open(carry: Carry): Promise<{ one: Network; two: Network; ask(req
   return { one, two, ask };
 }
 
+/** All are connected here. */
+const reach = async (): Promise<void> => {};
 const codeOf = (answer: unknown): string | undefined => (answer as { error?: { code: string } }).error?.code;
 const call = (name: string, input: unknown = {}) => ({ operation: 'look', input, principal: { name, role: 'admin' } });
 
@@ -36,7 +38,12 @@ test('a caller is believed as far as the role of its stack goes, and named by th
     return 'done';
   });
   assert.equal(
-    await callOperation(one, two.stack, { operation: 'look', input: {}, principal: caller }, soon()),
+    await callOperation(
+      { network: one, reach },
+      two.stack,
+      { operation: 'look', input: {}, principal: caller },
+      soon(),
+    ),
     'done',
   );
   assert.deepEqual(seen, { name: 'owner', stack: one.stack, role: 'viewer', by: 'stack' });
@@ -83,7 +90,12 @@ test('what a rogue answers comes out as an error that can be shown', async () =>
   const bounds = { access: 'member', maxRequestBytes: 64 * 1024, timeoutMs: 5_000 } as const;
   const answered = async (bytes: Uint8Array): Promise<{ code?: string; message: string }> => {
     two.serve(operationProtocol, bounds, async () => bytes);
-    const asked = callOperation(one, two.stack, { operation: 'look', input: {}, principal: caller }, soon());
+    const asked = callOperation(
+      { network: one, reach },
+      two.stack,
+      { operation: 'look', input: {}, principal: caller },
+      soon(),
+    );
     return asked.then(
       () => assert.fail('it was answered'),
       (error: { code?: string; message: string }) => error,

@@ -211,7 +211,7 @@ test('who follows the members is told when one joins, goes and is revoked', asyn
   await join(two, one);
   await eventually('up', () => seen.at(-1) === 'up');
   await two[Symbol.asyncDispose]();
-  await eventually('unreachable', () => seen.at(-1) === 'unreachable');
+  await eventually('down', () => seen.at(-1) === 'down');
   await one.registry.revoke('two');
   await eventually('revoked', () => seen.at(-1) === 'revoked');
   end.abort();

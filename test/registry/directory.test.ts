@@ -41,7 +41,7 @@ test('records of a stack that went are left out until it comes back, and never d
   await eventually('left out', () => directory.get('note', 'note') === undefined);
   const away = one.registry.members().find(({ name }) => name === 'two')?.liveness;
   assert.equal(away?.state, 'unreachable');
-  assert.equal(away?.by, one.registry.stack);
+  assert.equal(away?.by[0], one.registry.stack);
   assert.match(away?.why ?? '', /Cannot connect/);
   assert.equal(directory.get(noteKind, 'note', { includeUnreachable: true })?.body.text, 'here');
   assert.equal(directory.list({ kind: stackKind }).length, 2, 'what a stack says of itself outlasts it');

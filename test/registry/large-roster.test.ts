@@ -90,7 +90,14 @@ test('of two rosters of 3,000 statements little more travels than what differs',
       },
       serve: { value: network.serve.bind(network) },
     });
-    const parts = { network: counted, membership, clock: systemClock, signal: ended.signal, stated: () => undefined };
+    const parts = {
+      network: counted,
+      membership,
+      clock: systemClock,
+      signal: ended.signal,
+      admit: () => undefined,
+      stated: () => undefined,
+    };
     return { database, membership, network, exchange: new RosterExchange(parts) };
   };
   using one = disposable(open('s-1', mine ?? []));

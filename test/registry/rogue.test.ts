@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Handler, Network } from '#registry';
 import { type Change, makeDelta, recordHash, recordKey } from '../../registry/feeds/feed.ts';
 import { emptyRoot, put, rootOf, type Trie } from '../../registry/feeds/trie.ts';
+import { briefOf } from '../../registry/replication/fingerprints.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { Constellation, converge, identityOf, type Node, notes, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
@@ -46,7 +47,7 @@ async function withRogue(sky: Constellation, serve: Readonly<Record<string, (mes
 const headsOf = (mesh: string): Handler => {
   const { head, hash } = deltaOf(mesh, 9, []);
   const at = { feed: head.feed, epoch: head.epoch, sequence: head.sequence, hash };
-  return async () => toBytes({ roster: null, heads: [at] });
+  return async () => toBytes({ roster: null, parts: [{ prefix: '', briefs: [briefOf(at)] }] });
 };
 
 test('a feed that never fits its head is asked for with growing pauses', async () => {
@@ -94,8 +95,8 @@ test('a member that never answers a pull does not keep the others from pulling',
     heads: () => async () => {
       const nodes = ['rogue', 'one', 'two'].map((word) => identityOf(word).stack);
       const epoch = { counter: 99, nonce: new Uint8Array(16) };
-      const heads = nodes.map((feed) => ({ feed, epoch, sequence: 1, hash: new Uint8Array(32) }));
-      return toBytes({ roster: null, heads });
+      const briefs = nodes.map((feed) => briefOf({ feed, epoch, sequence: 1, hash: new Uint8Array(32) }));
+      return toBytes({ roster: null, parts: [{ prefix: '', briefs }] });
     },
     feed: () => never,
   });

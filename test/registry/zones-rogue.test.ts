@@ -6,6 +6,7 @@ import { makeDelta, recordHash, recordKey } from '../../registry/feeds/feed.ts';
 import { prove } from '../../registry/feeds/proof.ts';
 import { makeProvenRecord } from '../../registry/feeds/proven.ts';
 import { emptyRoot, put, rootOf } from '../../registry/feeds/trie.ts';
+import { briefOf } from '../../registry/replication/fingerprints.ts';
 import { readValue, toBytes } from '../../registry/wire.ts';
 import { Constellation, converge, identityOf, join, type Node, notes, write } from '../support/constellation.ts';
 import { eventually } from '../support/deadline.ts';
@@ -31,7 +32,7 @@ async function withRogue(sky: Constellation, serve: Readonly<Record<string, Hand
   await west[Symbol.asyncDispose]();
   const rogue = sky.hub.open(west.identity);
   rogue.setGate(() => 'member');
-  const quiet: Handler = async () => toBytes({ roster: null, heads: null });
+  const quiet: Handler = async () => toBytes({ roster: null, parts: null });
   for (const [protocol, handler] of Object.entries({ heads: quiet, ...serve })) {
     rogue.serve(`/hermesh/${protocol}/1.0.0`, bounds, handler);
   }
@@ -135,9 +136,9 @@ test('a member of another zone is given no heads and no feed, and what it offers
   const mesh = here.registry.mesh().id;
   const { delta } = ownRecord(mesh, 'note', 'intruder', { text: 'x' });
   const { feed, epoch, sequence } = delta.head;
-  const offer = [{ feed, epoch, sequence, hash: delta.hash }];
+  const offer = [briefOf({ feed, epoch, sequence, hash: delta.hash })];
   const heads = await ask('heads', { heads: new Uint8Array(32), offer });
-  assert.equal(heads['heads'], null);
+  assert.equal(heads['parts'], null);
   assert.deepEqual(await ask('feed', { feed: here.registry.stack, have: null, after: null }), { none: true });
   rogue.publish(`/hermesh/feeds/1.0.0/${mesh}`, toBytes({ deltas: [delta.wire] }));
   write(here, 'b', '2');

@@ -94,9 +94,16 @@ test('the own zone comes before the others, and claimants of a name are all told
     const [node] = all.get(name) ?? [];
     assert.ok(node);
     write(node, 'menu', name);
+    await converge(all.get(name) ?? [], [`menu=${name}@${name}-1`]);
   }
-  const elsewhere = await one.registry.find('note', 'menu', limit());
-  assert.deepEqual(elsewhere.records.map(({ zone }) => zone).sort(), ['east', 'west']);
+  await eventually(
+    'both are found',
+    async () => {
+      const { records } = await one.registry.find('note', 'menu', limit());
+      return JSON.stringify(records.map(({ zone }) => zone).sort()) === '["east","west"]';
+    },
+    { timeoutMs: 20_000, everyMs: 50 },
+  );
   write(one, 'menu', 'here');
   const here = await one.registry.find('note', 'menu', limit());
   assert.deepEqual(

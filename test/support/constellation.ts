@@ -9,6 +9,7 @@ import {
   type Log,
   type MayStand,
   MemoryHub,
+  type Metrics,
   makeIdentity,
   type Network,
   openDatabase,
@@ -54,6 +55,9 @@ export interface ConstellationOptions {
   readonly mayStand?: MayStand;
   readonly batchMs?: number;
   readonly antiEntropyMs?: number;
+  readonly barrierMs?: number;
+  readonly metrics?: Metrics;
+  readonly log?: Log;
   readonly now?: () => number;
   /** The zone that is founded or asked for. */
   readonly zone?: string;
@@ -85,8 +89,13 @@ export class Constellation implements AsyncDisposable {
       mayStand: all.mayStand ?? (() => undefined),
       clock: { ...systemClock, ...(all.now && { now: all.now }) },
       random: (sizeBytes) => randomBytes(sizeBytes),
-      log: silentLog,
-      replicate: { batchMs: all.batchMs ?? 10, antiEntropyMs: all.antiEntropyMs ?? 100 },
+      log: all.log ?? silentLog,
+      ...(all.metrics && { metrics: all.metrics }),
+      replicate: {
+        batchMs: all.batchMs ?? 10,
+        antiEntropyMs: all.antiEntropyMs ?? 100,
+        barrierMs: all.barrierMs ?? 300,
+      },
       retryMs: 50,
       zones: { lookMs: 100, refreshMs: 1_000, roundMs: 200, staleMs: 3_000 },
       ...(all.zone === undefined ? {} : { zone: all.zone }),
