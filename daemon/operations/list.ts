@@ -6,10 +6,12 @@ import { auditShow, auditVerify, events } from './history.ts';
 import { stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
+import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
   status,
   stacks,
+  zones,
   list,
   get,
   invite,
