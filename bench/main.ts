@@ -4,7 +4,10 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
+import { httpRows } from './rows/http.ts';
+import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
 import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
@@ -14,7 +17,10 @@ const rows: readonly Row[] = [
   startRow,
   statusRow,
   replicationRow,
+  lookupRow,
+  ...httpRows,
   newcomerRow,
+  changeCostRow,
   ...convergenceRows,
   ...memoryRows,
   demoRow,

@@ -198,7 +198,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
   serveOperations(
     network,
-    (stack) => registry.members().find((member: Member) => member.stack === stack)?.role,
+    (stack) => registry.member(stack)?.role,
     (operation, input, principal, until) =>
       invoke(operation, input, { principal, report: () => undefined, signal: until }),
     problemOf,
@@ -245,7 +245,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   port = http.port;
   links.http = http.url;
   registry.write([
-    { kind: 'stack', name: config.name, body: describeStack(config, version, network.addresses(), engine.state) },
+    {
+      kind: 'stack',
+      name: config.name,
+      body: { ...describeStack(config, version, network.addresses(), engine.state), ...drainingOf(registry) },
+    },
     { kind: 'ci', name: config.name, body: stackCi(config.name) },
   ]);
   parts.defer(() => {
@@ -302,6 +306,12 @@ function describeStack(config: Config, version: string, addresses: readonly stri
     version,
     ...(engine.state !== 'none' ? { engine: { id: engine.info.id, kind: engine.info.kind } } : {}),
   };
+}
+
+/** A stack that is drained stays so when its daemon starts anew. */
+function drainingOf(registry: Registry): object {
+  const [own] = registry.directory.list<{ draining?: object }>({ kind: 'stack', stack: registry.stack });
+  return own?.body.draining ? { draining: own.body.draining } : {};
 }
 
 function stackCi(name: string): object {

@@ -90,7 +90,9 @@ export class Belonging {
   }
 
   async probe(line: string, { signal }: { signal: AbortSignal }): Promise<Welcome> {
-    return probeInvite(readToken(line), this.#facts(), { signal: AbortSignal.any([signal, this.#parts.signal]) });
+    const token = readToken(line);
+    if (token.mesh !== this.#parts.membership.roster.mesh) this.#requireAlone();
+    return probeInvite(token, this.#facts(), { signal: AbortSignal.any([signal, this.#parts.signal]) });
   }
 
   async revoke(label: string, options: DeedOptions = {}): Promise<void> {
@@ -142,7 +144,7 @@ export class Belonging {
   pardon(label: string, options: DeedOptions): { readonly stack: StackId; readonly counter: number } {
     const { membership, members, feeds } = this.#parts;
     const stack = members.stackOf(label);
-    const counter = feeds.position(stack)?.epoch.counter ?? 0;
+    const counter = Math.max(feeds.position(stack)?.epoch.counter ?? 0, feeds.quarantineOf(stack)?.counter ?? 0);
     this.#state(() => membership.pardon(stack, counter), options);
     return { stack, counter };
   }

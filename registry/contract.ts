@@ -117,6 +117,13 @@ export interface Registry extends AsyncDisposable {
   ): MeshRoot;
   /** Takes the feed of a quarantined stack again, from its next epoch on. Throws `not-admin` or `unknown-stack`. */
   pardon(stack: string, options?: DeedOptions): { readonly stack: StackId; readonly counter: number };
+  /**
+   * Takes over what an owner that went left: its records of kinds that outlast their owner are copied into the own feed, and
+   * bare names mean these. Throws `not-admin`, `unknown-stack`, `still-there` or `feed-full`.
+   */
+  adopt(stack: string, options?: DeedOptions): { readonly stack: StackId; readonly records: number };
+  /** Hands one own record to another member: bare names mean its record once it is there. Throws `invalid-record` or `unknown-stack`. */
+  handOff(kind: string, name: string, to: string): void;
   /** What a member's clock said in an exchange. */
   timeSample(sample: TimeSample): void;
   /** The mesh's time in milliseconds since 1970, and how far the own clock is ahead of it. */

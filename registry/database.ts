@@ -1,4 +1,5 @@
 // The one SQLite database of a home: opened, migrated floor by floor, and what happens together with a transaction.
+import { statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { RegistryError } from './registry-error.ts';
 
@@ -18,6 +19,8 @@ export interface Database extends Disposable {
   beforeCommit(fn: () => void): void;
   /** Runs once the outermost transaction is durable, or at once outside of one; not at all when it is rolled back. */
   afterCommit(fn: () => void): void;
+  /** Where it is kept, or `:memory:`. */
+  readonly file: string;
   /** Runs when the open transaction or one around it is taken back, the latest first: undoes what was kept in memory meanwhile. */
   afterRollback(fn: () => void): void;
   /**
@@ -38,7 +41,10 @@ export interface DatabaseOptions {
   readonly later?: (act: () => void) => void;
 }
 
-/** Opens a file or `:memory:`, and migrates it; throws `database-newer` where the file was written by newer code. */
+/**
+ * Opens a file or `:memory:`, and migrates it; throws `database-newer` where the file was written by newer code, and
+ * `database-broken` where its pages are damaged.
+ */
 export function openDatabase(
   file: string,
   floors: readonly FloorMigrations[],
@@ -46,15 +52,17 @@ export function openDatabase(
 ): Database {
   const sqlite = new Sqlite(file, { timeout: busyTimeoutMs });
   try {
+    const sizeBytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (sizeBytes > 0 && sizeBytes <= maxCheckedBytes) check(sqlite);
     // An acknowledged write survives the loss of power: the log is synced at each commit.
     for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON', 'trusted_schema = OFF']) {
       sqlite.pragma(pragma);
     }
     migrate(sqlite, floors, file);
-    return new OpenDatabase(sqlite, later);
+    return new OpenDatabase(sqlite, file, later);
   } catch (error) {
     sqlite.close();
-    throw error;
+    throw explain(error, file);
   }
 }
 
@@ -69,20 +77,28 @@ export class Prepared {
 
   /** The number of rows that it changed. */
   run(sql: string, ...values: unknown[]): number {
-    return this.#statement(sql).run(...values).changes;
+    return this.#explained(() => this.#statement(sql).run(...values).changes);
   }
 
   /** The id of the row that it inserted. */
   insert(sql: string, ...values: unknown[]): number {
-    return Number(this.#statement(sql).run(...values).lastInsertRowid);
+    return this.#explained(() => Number(this.#statement(sql).run(...values).lastInsertRowid));
   }
 
   get<Row>(sql: string, ...values: unknown[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
+    return this.#explained(() => this.#statement(sql).get(...values) as Row | undefined);
   }
 
   all<Row>(sql: string, ...values: unknown[]): Row[] {
-    return this.#statement(sql).all(...values) as Row[];
+    return this.#explained(() => this.#statement(sql).all(...values) as Row[]);
+  }
+
+  #explained<Result>(act: () => Result): Result {
+    try {
+      return act();
+    } catch (error) {
+      throw explain(error, this.#database.file);
+    }
   }
 
   #statement(sql: string): Sqlite.Statement<unknown[]> {
@@ -98,6 +114,24 @@ export class Prepared {
 const busyTimeoutMs = 5_000;
 /** Works that wait for one commit: twice over one of each of the two listeners' connections. */
 const maxGrouped = 2_048;
+/** A file up to this size is read through at the start, which takes about 0.1 s; damage in a larger one shows when it is met. */
+const maxCheckedBytes = 32 * 1024 * 1024;
+
+function check(sqlite: Sqlite.Database): void {
+  const found = sqlite.pragma('quick_check(1)', { simple: true });
+  if (found !== 'ok') throw new Sqlite.SqliteError(String(found), 'SQLITE_CORRUPT');
+}
+
+/** Damage is named with its mend; every other fault stays as it is. */
+function explain(error: unknown, file: string): unknown {
+  const isDamage = error instanceof Sqlite.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+  if (!isDamage) return error;
+  return new RegistryError(
+    'database-broken',
+    `Cannot read the database "${file}": its pages are damaged (${error.message}); stop the daemon, move the file and those beside it ("-wal", "-shm") away, start again and join the mesh with a new invite: the records come back from the peers' copies`,
+    { cause: error },
+  );
+}
 
 interface Frame {
   readonly before: Set<() => void>;
@@ -112,12 +146,16 @@ interface Grouped {
 }
 
 class OpenDatabase implements Database {
+  readonly file: string;
   readonly #sqlite: Sqlite.Database;
   readonly #frames: Frame[] = [];
   readonly #later: (act: () => void) => void;
+  /** What begins and ends transactions, a few for each depth, each read by SQLite once. */
+  readonly #bounds = new Map<string, Sqlite.Statement>();
   #grouped: Grouped[] = [];
 
-  constructor(sqlite: Sqlite.Database, later: (act: () => void) => void) {
+  constructor(sqlite: Sqlite.Database, file: string, later: (act: () => void) => void) {
+    this.file = file;
     this.#sqlite = sqlite;
     this.#later = later;
   }
@@ -133,7 +171,7 @@ class OpenDatabase implements Database {
   transaction<Result>(fn: () => Result): Result {
     const depth = this.#frames.length;
     const frame: Frame = { before: new Set(), after: [], undo: [] };
-    this.#sqlite.exec(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
+    this.#do(depth === 0 ? 'BEGIN IMMEDIATE' : `SAVEPOINT level_${depth}`);
     this.#frames.push(frame);
     let result: Result;
     try {
@@ -144,11 +182,11 @@ class OpenDatabase implements Database {
         for (const hook of frame.before) outer.before.add(hook);
         outer.after.push(...frame.after);
         outer.undo.push(...frame.undo);
-        this.#sqlite.exec(`RELEASE level_${depth}`);
+        this.#do(`RELEASE level_${depth}`);
       } else {
         // A hook may ask for another one: the set is walked until it has no more.
         for (const hook of frame.before) hook();
-        this.#sqlite.exec('COMMIT');
+        this.#do('COMMIT');
       }
     } catch (error) {
       // SQLite ends the transaction by itself on some faults, such as a full disk.
@@ -193,6 +231,15 @@ class OpenDatabase implements Database {
     this.#grouped.push({ run, reject });
     if (this.#grouped.length === 1) this.#later(() => this.#runGroup());
     return promise;
+  }
+
+  #do(sql: string): void {
+    let statement = this.#bounds.get(sql);
+    if (!statement) {
+      statement = this.#sqlite.prepare(sql);
+      this.#bounds.set(sql, statement);
+    }
+    statement.run();
   }
 
   #runGroup(): void {

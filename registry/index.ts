@@ -3,10 +3,11 @@
 export type { Directory, DirectoryChange, Entry, Filter, HiddenRecord, ReadOptions } from '#registry/directory';
 export { maxFilterLength, parseFilter } from '#registry/directory';
 export type { Presence } from '#registry/liveness';
+export { checkInvite } from '#registry/roster';
 export { Broadcast } from './broadcast.ts';
 export type { Clock } from './clock.ts';
 export { pause, systemClock, within } from './clock.ts';
-export type { Member, Registry, RegistryOptions, Write } from './contract.ts';
+export type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
 export type { Database, FloorMigrations } from './database.ts';
 export { openDatabase } from './database.ts';
 export type { Identity } from './identity.ts';

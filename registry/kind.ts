@@ -54,8 +54,28 @@ export const stackKind = defineKind({
     version: label.optional(),
     engine: z.object({ id: label, kind: label }).optional(),
     describes: z.string().max(1000).optional(),
+    /** Takes no new work since then (milliseconds since 1970): a fact that planners read. */
+    draining: z.object({ since: z.int().min(0), why: label.optional() }).optional(),
   }),
   maxBytes: 8 * 1024,
+  writer: 'any-member',
+  outlastsOwner: true,
+});
+
+/** An admin's stack took over what another one left; named by that one's id. */
+export const adoptionKind = defineKind({
+  name: 'adoption',
+  schema: z.object({ records: z.literal('all'), count: z.int().min(0), at: z.int().min(0) }),
+  maxBytes: 1024,
+  writer: 'admin',
+  outlastsOwner: true,
+});
+
+/** The record `<kind>/<name>` of the same owner goes to another member, as it was when it had that hash. */
+export const handOffKind = defineKind({
+  name: 'handoff',
+  schema: z.object({ to: z.string().max(64), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+  maxBytes: 1024,
   writer: 'any-member',
   outlastsOwner: true,
 });
@@ -65,7 +85,9 @@ export class Kinds {
   readonly #kinds: ReadonlyMap<string, Kind>;
 
   constructor(kinds: readonly Kind[]) {
-    this.#kinds = new Map([stackKind as Kind, ...kinds].map((kind) => [kind.name, kind]));
+    this.#kinds = new Map(
+      [stackKind as Kind, adoptionKind as Kind, handOffKind as Kind, ...kinds].map((kind) => [kind.name, kind]),
+    );
   }
 
   get(name: string): Kind | undefined {

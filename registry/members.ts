@@ -1,7 +1,6 @@
 // The members of the mesh as those above see them: names, roles, presence and addresses, and news of them.
 import type { Directory } from '#registry/directory';
 import type { Presence } from '#registry/liveness';
-import type { Surroundings } from '#registry/replication';
 import type { CertifiedMember, Membership, RosterStore } from '#registry/roster';
 import { Broadcast } from './broadcast.ts';
 import type { Member } from './contract.ts';
@@ -62,20 +61,6 @@ export class Members {
   /** Those of them that are of the own zone. */
   near(): StackId[] {
     return this.others().filter((stack) => this.#parts.membership.isNear(stack));
-  }
-
-  /** What replication is told of the members: those of the own zone. */
-  around(told: { readonly chance: () => number; readonly isKept: (stack: StackId) => boolean }): Surroundings {
-    const { self, membership } = this.#parts;
-    return {
-      self,
-      mesh: () => membership.roster.mesh,
-      isMember: (stack) => membership.isNear(stack),
-      chance: told.chance,
-      members: () => [self, ...this.near()],
-      candidates: () => this.near().filter((stack) => this.presence(stack).state !== 'down' && told.isKept(stack)),
-      rosterDigest: () => membership.roster.digest,
-    };
   }
 
   presence(stack: StackId): Presence {

@@ -34,6 +34,7 @@ export class MemoryHub {
   readonly #nodes = new Map<string, MemoryNetwork>();
   readonly #cuts = new Set<string>();
   readonly #silences = new Set<string>();
+  readonly #waiting: (() => void)[] = [];
   #next = 1;
 
   /** A network of that identity, at an address of its own. */
@@ -64,6 +65,15 @@ export class MemoryHub {
     this.#cuts.delete(linkOf(one, other));
     this.#silences.delete(`${one} ${other}`);
     this.#silences.delete(`${other} ${one}`);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Resolves once something goes this way, as what is sent again does; `timed-out` where the signal comes first. */
+  async carried(from: StackId, to: StackId, signal: AbortSignal): Promise<void> {
+    while (!this.carries(from, to)) {
+      const healed = new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await untilAborted(healed, signal);
+    }
   }
 
   carries(from: StackId, to: StackId): boolean {
@@ -85,6 +95,8 @@ class MemoryNetwork implements Network {
   readonly #address: string;
   readonly #forget: () => void;
   readonly #peers = new Map<StackId, MemoryNetwork>();
+  /** What is under way with a peer ends with the connection. */
+  readonly #ends = new Map<StackId, AbortController>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
   readonly #channelProtocols = new Map<
     string,
@@ -138,9 +150,10 @@ class MemoryNetwork implements Network {
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
-    if (!this.#hub.carries(this.stack, stack)) await untilAborted(never(), options.signal);
-    const answer = await ask(other, this.stack, protocol, request, options);
-    if (!this.#hub.carries(stack, this.stack)) await untilAborted(never(), options.signal);
+    const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
+    await this.#hub.carried(this.stack, stack, signal);
+    const answer = await ask(other, this.stack, protocol, request, { ...options, signal });
+    await this.#hub.carried(stack, this.stack, signal);
     return answer;
   }
 
@@ -228,6 +241,8 @@ class MemoryNetwork implements Network {
 
   drop(stack: StackId): void {
     if (!this.#peers.delete(stack)) return;
+    this.#ends.get(stack)?.abort();
+    this.#ends.delete(stack);
     for (const channel of this.#channels.get(stack) ?? []) channel.end();
     this.#channels.delete(stack);
     this.#events.send({ type: 'disconnected', stack });
@@ -270,6 +285,12 @@ class MemoryNetwork implements Network {
     return false;
   }
 
+  #endOf(stack: StackId): AbortSignal {
+    const end = this.#ends.get(stack) ?? new AbortController();
+    this.#ends.set(stack, end);
+    return end.signal;
+  }
+
   #keep(channel: ChannelEnd): void {
     const others = [...(this.#channels.get(channel.stack) ?? [])].filter(({ isOpen }) => isOpen);
     this.#channels.set(channel.stack, new Set([...others, channel]));
@@ -277,8 +298,8 @@ class MemoryNetwork implements Network {
 
   /** What must be answered doesn't end where one direction is silent. */
   async #roundTrip(stack: StackId, signal: AbortSignal): Promise<void> {
-    const isHeard = this.#hub.carries(this.stack, stack) && this.#hub.carries(stack, this.stack);
-    if (!isHeard) await untilAborted(never(), signal);
+    await this.#hub.carried(this.stack, stack, signal);
+    await this.#hub.carried(stack, this.stack, signal);
   }
 
   #reach(addresses: readonly string[], stack: StackId | undefined, from: StackId): MemoryNetwork {
@@ -326,10 +347,6 @@ function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Prom
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
-}
-
-function never(): Promise<never> {
-  return new Promise(() => {});
 }
 
 function linkOf(one: StackId, other: StackId): string {

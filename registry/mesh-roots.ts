@@ -1,7 +1,6 @@
 // The roots of a mesh as those above see them: who may change what, by whose signatures, with the bytes that prove it.
-import { type Membership, rootHash, type SignedRoot, type Statement } from '#registry/roster';
+import { type Membership, rootHash, type SignedRoot } from '#registry/roster';
 import type { MeshRoot, MeshRoots } from './contract.ts';
-import type { Log } from './log.ts';
 
 /** The chain, what waits for signatures, and what was outdone. */
 export function readMeshRoots(membership: Membership): MeshRoots {
@@ -25,12 +24,4 @@ function toMeshRoot({ statements }: Membership, { hash, root, signers }: SignedR
     createdAt,
     statements: signatures.map(({ wire }) => wire),
   };
-}
-
-/** Warns of roots that were outdone, where one of these statements is a root. */
-export function tellForks({ roster }: Membership, statements: readonly Statement[], log: Log): void {
-  const { forks } = roster;
-  if (forks.length === 0 || !statements.some(({ payload }) => payload.type === 'root')) return;
-  const outdone = forks.map(({ hash, root, signers }) => ({ version: root.version, hash, signers }));
-  log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
 }

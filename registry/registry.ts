@@ -1,46 +1,34 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
-import { Directory } from '#registry/directory';
-import { type Change, FeedStore, Feeds } from '#registry/feeds';
-import { observersOf, subjectsOf, type Watch } from '#registry/liveness';
+import type { Directory } from '#registry/directory';
+import { observersOf, subjectsOf, Watch } from '#registry/liveness';
 import {
   Barrier,
   Conduct,
   Connections,
   defaultReplicateOptions,
-  HeldStore,
   makeKept,
   Replica,
   Spread,
 } from '#registry/replication';
-import {
-  Admission,
-  Membership,
-  type MeshTime,
-  Renewal,
-  RosterStore,
-  type Statement,
-  type TimeSample,
-  type Welcome,
-} from '#registry/roster';
-import { type Found, maxZoneMembers, type ZoneSummary, type Zones, zoneKind } from '#registry/zones';
+import { Renewal, type TimeSample, type Welcome, writeToken } from '#registry/roster';
+import type { Found, ZoneSummary, Zones } from '#registry/zones';
+import { type AdoptingParts, adopt, handOff } from './adopting.ts';
 import { Belonging } from './belonging.ts';
 import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
-import { makeInvite, serveEntrance } from './entrance.ts';
-import { HeldWrites } from './held-writes.ts';
-import { tellHidden } from './hidden.ts';
-import { openMeshTime } from './judged-time.ts';
-import { Kinds, type MemberRole } from './kind.ts';
-import { Members } from './members.ts';
-import { readMeshRoots, tellForks } from './mesh-roots.ts';
+import { type Kept, openKept } from './kept.ts';
+import type { MemberRole } from './kind.ts';
+import { readMeshRoots } from './mesh-roots.ts';
 import { noMetrics } from './metrics.ts';
 import type { StackId } from './network.ts';
-import { openWatch } from './open-watch.ts';
+import { News } from './news.ts';
 import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
-import { Standing } from './standing.ts';
+import { serveAdmission } from './serving.ts';
 import { Start } from './start.ts';
 
 const defaultRetryMs = 1_000;
+/** Addresses that an invite names. */
+const maxInviteAddresses = 16;
 
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -51,12 +39,7 @@ class OpenRegistry implements Registry {
   readonly stack: StackId;
   readonly directory: Directory;
   readonly #options: RegistryOptions;
-  readonly #standing: Standing;
-  readonly #membership: Membership;
-  readonly #feeds: Feeds;
-  readonly #time: MeshTime;
-  readonly #admission: Admission;
-  readonly #members: Members;
+  readonly #kept: Kept;
   readonly #ownFeed: OwnFeed;
   readonly #belonging: Belonging;
   readonly #replica: Replica;
@@ -64,53 +47,42 @@ class OpenRegistry implements Registry {
   readonly #connections: Connections;
   /** Opened last, as it looks at all the others. */
   #zones: Zones | undefined;
-  readonly #renewal: Renewal;
   readonly #start: Start;
+  readonly #renewal: Renewal;
+  readonly #adopting: AdoptingParts;
   readonly #watch: Watch;
   readonly #stop = new AbortController();
-  readonly #tellHidden: (feed: StackId) => void;
 
   constructor(options: RegistryOptions) {
-    const { database, identity, network, clock, log, random, name } = options;
+    const { identity, network, clock, log, random, name } = options;
     const { signal } = this.#stop;
     this.#options = options;
-    this.stack = identity.stack;
-    const self = this.stack;
-    const rosterStore = new RosterStore(database);
-    const feedStore = new FeedStore(database);
-    this.#tellHidden = tellHidden(feedStore, log);
-    const kinds = new Kinds([zoneKind, ...options.kinds]);
-    const { time, judged } = openMeshTime(clock, rosterStore);
-    this.#time = time;
-    const membership = new Membership(rosterStore, identity, judged.now, () => time.requireClock());
-    this.#membership = membership;
-    this.#standing = new Standing(kinds, membership, feedStore, rosterStore, options.mayStand);
-    const faultOf = (feed: string, change: Change): string | undefined => this.#standing.faultOf(feed, change);
-    const held = new HeldWrites({ self, store: feedStore, held: new HeldStore(database), faultOf });
-    // The rows of an earlier run that was killed stand ahead of the head that tries are built for.
-    database.transaction(() => held.stepBack());
-    this.#feeds = new Feeds(feedStore, identity, faultOf, {
-      monotonic: () => clock.monotonic(),
-      pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
-    });
-    this.#admission = new Admission(rosterStore, membership, judged.now, options.maxZoneMembers ?? maxZoneMembers);
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
-    const directory = (): Directory => this.directory;
-    const quarantineOf = (stack: StackId): string | undefined =>
-      this.#feeds.isQuarantined(stack) ? this.#feeds.quarantineOf(stack)?.reason : undefined;
     const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
-    const seen = (stack: StackId) => this.#watch.of(stack);
-    const asked = { seen, directory, ownAddresses, elsewhere, quarantineOf };
-    this.#members = new Members({ self, membership, store: rosterStore, ...asked });
-    this.directory = new Directory(feedStore, kinds, (stack) => {
-      const member = membership.roster.memberships.get(stack);
-      const presence = this.#members.presence(stack);
-      const isGone = ['expired', 'left', 'revoked'].includes(presence.state) || !membership.isNear(stack);
-      return member && !isGone ? { name: member.name, presence } : undefined;
+    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere });
+    this.#kept = kept;
+    const { self, rosterStore, feedStore, kinds, judged, membership, standing, held, feeds, admission, members } = kept;
+    this.stack = self;
+    this.directory = kept.directory;
+    const news = new News({
+      kept,
+      network,
+      log,
+      told: () => ({
+        ownFeed: this.#ownFeed,
+        replica: this.#replica,
+        spread: this.#spread,
+        connections: this.#connections,
+        watch: this.#watch,
+        zones: this.#zones,
+      }),
     });
-    const own = { self, store: feedStore, feeds: this.#feeds, standing: this.#standing, membership };
     this.#ownFeed = new OwnFeed({
-      ...own,
+      self,
+      store: feedStore,
+      feeds,
+      standing,
+      membership,
       held,
       clock,
       random,
@@ -128,11 +100,11 @@ class OpenRegistry implements Registry {
       zone: options.zone ?? '',
       network,
       store: rosterStore,
-      feeds: this.#feeds,
+      feeds,
       membership,
-      standing: this.#standing,
+      standing,
       ownFeed: this.#ownFeed,
-      members: this.#members,
+      members,
       ownAddresses,
       clock: judged,
       random,
@@ -143,51 +115,84 @@ class OpenRegistry implements Registry {
         this.#zones?.entered();
         this.#start.entered();
         this.#watch.refresh();
-        this.#members.tell();
+        members.tell();
         this.directory.wake();
       },
-      stated: (statements) => this.#stated(statements),
-      tell: (statements) => this.#tell(statements),
+      stated: (statements) => news.stated(statements),
+      tell: (statements) => news.tell(statements),
       dial: (stack) => this.#connections.dial(stack),
     });
+    this.#adopting = {
+      self,
+      store: feedStore,
+      kinds,
+      members,
+      membership,
+      now: judged.now,
+      write: (changes) => this.#ownFeed.write(changes),
+    };
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
-    const around = this.#members.around({ chance, isKept: (stack) => this.#connections.isNear(stack) });
+    const isNear = (stack: StackId): boolean => membership.isNear(stack);
+    const around = {
+      self,
+      mesh: () => membership.roster.mesh,
+      isMember: isNear,
+      chance,
+      members: () => [self, ...members.near()],
+      candidates: () =>
+        members.near().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
+      rosterDigest: () => membership.roster.digest,
+    };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
-    this.#replica = new Replica(this.#feeds, around, replicate, clock.monotonic());
+    this.#replica = new Replica(feeds, around, replicate, clock.monotonic());
     const metrics = options.metrics ?? noMetrics;
     const conduct = new Conduct(replicate);
-    serveEntrance({
-      network,
-      membership,
-      admission: this.#admission,
-      conduct,
-      clock,
-      metrics,
-      stated: (statements) => this.#spreadNews(statements),
+    network.setGate((peer) => {
+      const isCut = conduct.isCut(peer, clock.monotonic());
+      if (!isCut && isMember(peer)) return 'member';
+      if (!isCut && membership.mayRenew(peer)) return 'renewal';
+      if (!isCut && admission.isOpen(peer)) return 'invite';
+      metrics.count('refused_total', { what: isCut ? 'cut' : 'gate' });
+      return undefined;
     });
-    this.#watch = openWatch({
-      options,
-      membership,
-      store: rosterStore,
+    serveAdmission({ network, admission, membership, stated: (all) => news.spread(all) });
+    this.#watch = new Watch({
+      network,
+      identity,
+      clock,
+      log,
       signal,
-      timeSample: (stack, offsetMs, roundTripMs) => this.timeSample({ stack, offsetMs, roundTripMs }),
+      timing: options.liveness,
+      timeSample: (stack, offsetMs, roundTripMs) => {
+        this.timeSample({ stack, offsetMs, roundTripMs });
+        options.timeSample?.(stack, offsetMs, roundTripMs);
+      },
+      roster: () => ({
+        mesh: membership.roster.mesh,
+        digest: membership.roster.digest,
+        members: [...membership.roster.memberships.keys()].filter(isNear),
+      }),
+      incarnation: {
+        read: () => Number(rosterStore.setting('incarnation') ?? 0),
+        keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
+      },
       probe: (stack) => void this.#connections.dial(stack),
       presence: () => {
-        this.#members.tell();
+        members.tell();
         this.#zones?.changed('presence');
       },
     });
     this.#spread = new Spread({
       network,
       replica: this.#replica,
-      feeds: this.#feeds,
+      feeds,
       membership,
       log,
       signal,
       clock,
-      changed: (feed) => this.#changed(feed),
+      changed: (feed) => news.changed(feed),
       metrics,
       conduct,
       reach: (peer, limits) => this.#connections.reach(peer, limits),
@@ -197,11 +202,14 @@ class OpenRegistry implements Registry {
         this.#zones?.exchanged(peer);
       },
       moved: () => this.#start.look(),
-      stated: (statements) => this.#stated(statements),
+      stated: (statements) => news.stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
-      due: () => this.#renewal.due(),
+      due: () => {
+        this.#renewal.due();
+        news.cutOff();
+      },
     });
-    const keptFor = makeKept(self, () => this.#members.near(), { observersOf, subjectsOf });
+    const keptFor = makeKept(self, () => members.near(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
       log,
@@ -210,8 +218,8 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      kept: () => keptFor(`${membership.roster.digest} ${this.#members.near().length}`),
-      addressesOf: (stack) => this.#members.addressesOf(stack),
+      kept: () => keptFor(`${membership.roster.digest} ${members.near().length}`),
+      addressesOf: (stack) => members.addressesOf(stack),
       connected: (stack) => {
         this.#watch.connected(stack);
         this.#spread.do(this.#replica.connected(stack));
@@ -227,20 +235,23 @@ class OpenRegistry implements Registry {
       held,
       ownFeed: this.#ownFeed,
       replica: this.#replica,
-      barrier: () =>
-        new Barrier({ others: this.#members.near().length, limitMs: replicate.barrierMs }, clock.monotonic()),
+      barrier: () => new Barrier({ others: members.near().length, limitMs: replicate.barrierMs }, clock.monotonic()),
     });
     this.#zones = openZones({
-      ...own,
+      self,
       options,
+      membership,
+      feeds,
       directory: this.directory,
-      members: this.#members,
+      standing,
+      members,
       ownFeed: this.#ownFeed,
       chance,
       signal,
       reach: (stack, until) => this.reach(stack, until),
       exchange: (stack) => this.#spread.exchange(stack),
     });
+    this.#watch.refresh();
     this.#renewal = new Renewal({
       identity,
       network,
@@ -250,11 +261,10 @@ class OpenRegistry implements Registry {
       signal,
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
-      addressesOf: (stack) => this.#members.addressesOf(stack),
-      stated: (statements) => this.#spreadNews(statements),
+      addressesOf: (stack) => members.addressesOf(stack),
+      stated: (statements) => news.spread(statements),
     });
     this.#renewal.due();
-    this.#watch.refresh();
   }
 
   confirmed(): boolean {
@@ -270,19 +280,19 @@ class OpenRegistry implements Registry {
   }
 
   mesh(): { readonly id: string; readonly foundedHere: boolean } {
-    return { id: this.#membership.roster.mesh, foundedHere: this.#membership.foundedHere };
+    return { id: this.#kept.membership.roster.mesh, foundedHere: this.#kept.membership.foundedHere };
   }
 
   members(): Member[] {
-    return this.#members.list();
+    return this.#kept.members.list();
   }
 
   member(stack: StackId): Member | undefined {
-    return this.#members.of(stack);
+    return this.#kept.members.of(stack);
   }
 
   roots(): MeshRoots {
-    return readMeshRoots(this.#membership);
+    return readMeshRoots(this.#kept.membership);
   }
 
   signRoot(
@@ -298,16 +308,24 @@ class OpenRegistry implements Registry {
     return this.#belonging.pardon(stack, options);
   }
 
+  adopt(stack: string, options: DeedOptions = {}): { readonly stack: StackId; readonly records: number } {
+    return adopt(this.#adopting, stack, options);
+  }
+
+  handOff(kind: string, name: string, to: string): void {
+    handOff(this.#adopting, kind, name, to);
+  }
+
   timeSample(sample: TimeSample): void {
-    if (this.#membership.valid(sample.stack)) this.#time.sample(sample);
+    if (this.#kept.membership.valid(sample.stack)) this.#kept.time.sample(sample);
   }
 
   time(): { readonly now: number; readonly skewMs: number } {
-    return { now: this.#time.now(), skewMs: this.#time.skewMs() };
+    return { now: this.#kept.time.now(), skewMs: this.#kept.time.skewMs() };
   }
 
   quarantined(): StackId[] {
-    return this.#feeds.quarantined();
+    return this.#kept.feeds.quarantined();
   }
 
   zones(): ZoneSummary[] {
@@ -319,7 +337,7 @@ class OpenRegistry implements Registry {
   }
 
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {
-    return this.#members.follow(options);
+    return this.#kept.members.follow(options);
   }
 
   write(changes: readonly Write[]): void {
@@ -327,8 +345,12 @@ class OpenRegistry implements Registry {
   }
 
   createInvite(options: { role: MemberRole; expiresInMs: number; uses: number }): { token: string; expiresAt: number } {
-    const invite = { ...options, addresses: this.#ownAddresses() };
-    return makeInvite(this.#admission, this.#membership, this.#options.random, invite);
+    const secret = new Uint8Array(this.#options.random(32));
+    const expiresAt = this.#kept.admission.create(secret, options);
+    const { role } = options;
+    const addresses = [...this.#ownAddresses()].slice(0, maxInviteAddresses);
+    const token = writeToken({ mesh: this.mesh().id, stack: this.stack, addresses, secret, expiresAt, role });
+    return { token, expiresAt };
   }
 
   join(token: string, options: { signal: AbortSignal } & DeedOptions): Promise<void> {
@@ -349,47 +371,10 @@ class OpenRegistry implements Registry {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watch.stop();
+    await this.#watch.stop();
     this.#stop.abort();
-    this.#members.close();
+    this.#kept.members.close();
     this.directory.wake();
-  }
-
-  #spreadNews(statements: readonly Statement[]): void {
-    if (statements.length === 0) return;
-    this.#stated(statements);
-    void this.#tell(statements);
-  }
-
-  #changed(feed: string): void {
-    this.#tellHidden(feed);
-    this.directory.wake();
-    this.#connections.check();
-  }
-
-  /** The roster changed: rights are judged anew, and who lost its own is cut off. */
-  #stated(statements: readonly Statement[]): void {
-    const { database, network } = this.#options;
-    database.transaction(() => {
-      for (const stack of this.#membership.touched(statements)) this.#standing.judgeAnew(stack);
-    });
-    for (const { payload } of statements) {
-      if ('stack' in payload && !this.#membership.valid(payload.stack)) this.#time.forget(payload.stack);
-    }
-    tellForks(this.#membership, statements, this.#options.log);
-    for (const peer of network.connected()) if (!this.#membership.valid(peer)) void network.disconnect(peer);
-    this.#ownFeed.pardon();
-    this.#watch.refresh();
-    this.#connections.check();
-    this.#zones?.changed('roster');
-    this.#members.tell();
-    this.directory.wake();
-  }
-
-  /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
-  async #tell(statements: readonly Statement[]): Promise<void> {
-    this.#spread.do(this.#replica.stated(statements.map(({ wire }) => wire)));
-    await Promise.all(this.#options.network.connected().map((peer) => this.#spread.exchange(peer)));
   }
 
   #ownAddresses(): readonly string[] {

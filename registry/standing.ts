@@ -1,7 +1,7 @@
 // Which records may stand: known kind, right shape, and an owner with the right; the others are kept, and hidden.
 import type { Change, FeedStore } from '#registry/feeds';
 import type { Membership, RosterStore } from '#registry/roster';
-import type { Kinds, MemberRole } from './kind.ts';
+import { type Kinds, type MemberRole, stackKind } from './kind.ts';
 import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
 
@@ -69,8 +69,13 @@ export class Standing {
   }
 
   #judge(record: { kind: string; name: string; body: unknown }, owner: StackId): string | undefined {
-    const role = this.#membership.roster.memberships.get(owner)?.role;
-    if (!role) return 'its owner is not a member';
+    const member = this.#membership.roster.memberships.get(owner);
+    if (!member) return 'its owner is not a member';
+    const { role } = member;
+    // No stack takes another one's name by saying so.
+    if (record.kind === stackKind.name && record.name !== member.name) {
+      return `its owner's certificate bears the name "${member.name}"`;
+    }
     const writer = this.#kinds.get(record.kind)?.writer;
     if (writer === 'admin' && role !== 'admin') return `only an admin may write the kind "${record.kind}"`;
     return this.#mayStand(record, { stack: owner, role });

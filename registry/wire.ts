@@ -5,8 +5,10 @@ import { z } from 'zod';
 
 /** The same value gives the same bytes everywhere; keys whose value is undefined are left out. */
 export function toBytes(value: unknown): Uint8Array {
-  return encode(value, { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true });
+  return encode(value, encodeOptions);
 }
+
+const encodeOptions = { ...rfc8949EncodeOptions, ignoreUndefinedProperties: true };
 
 /** The value that the bytes hold in the shape of the schema, or undefined where size, form or shape is wrong. */
 export function fromBytes<Schema extends z.ZodType>(

@@ -1,18 +1,17 @@
-// A cluster of three etcd servers from Debian's package, and its watch and put over HTTP.
+// A cluster of etcd servers from Debian's package, and its watch and put over HTTP.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePorts, startPeer } from './process.ts';
 
-const size = 3;
-
 export interface EtcdCluster extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` of each. */
   readonly urls: readonly string[];
 }
 
-export async function startEtcd(): Promise<EtcdCluster> {
+/** Three servers, as many as outlive one of them; or one alone, to be compared with one daemon. */
+export async function startEtcd(size = 3): Promise<EtcdCluster> {
   await using parts = new AsyncDisposableStack();
   const folder = await mkdtemp(path.join(tmpdir(), 'hermesh-etcd-'));
   parts.defer(() => rm(folder, { recursive: true, force: true }));

@@ -19,7 +19,8 @@ const recordsEach = 2_000;
 
 export const newcomerRow: Row = {
   name: 'newcomer',
-  claim: 'a newcomer takes and verifies 100,000 records of 50 owners, against SQLite storing the same rows',
+  claim:
+    'processor time of taking and verifying 100,000 records of 50 owners, both sides, against SQLite storing the same rows',
   unit: 'ms',
   figure: 'median',
   limitRatio: 3,
@@ -87,7 +88,7 @@ async function takeAll(member: Side, file: string): Promise<number> {
   const { signal } = new AbortController();
   await here.connect(there.stack, there.addresses(), { signal });
   const from = there.stack;
-  const begun = performance.now();
+  const begun = process.cpuUsage();
   for (const { feed } of member.feeds.positions()) {
     const source = new Source({ network: here, clock: systemClock }, { feed, from, mesh }, { signal });
     const page = await source.ask(null, null);
@@ -95,7 +96,7 @@ async function takeAll(member: Side, file: string): Promise<number> {
     const outcome = typeof found === 'string' ? found : newcomer.feeds.replace(found.head, found.records);
     if (outcome !== 'applied') throw new Error(`A feed was not taken: ${outcome}`);
   }
-  return performance.now() - begun;
+  return cpuMs(begun);
 }
 
 /** The rows that the newcomer stored, put into tables of the same shape in one transaction. */
@@ -108,7 +109,7 @@ function insertAll(from: string, file: string): number {
     Object.keys(row ?? {})
       .map(() => '?')
       .join(', ');
-  const begun = performance.now();
+  const begun = process.cpuUsage();
   database.transaction(() => {
     const change = database.prepare('INSERT INTO registry_change (feed, kind, name) VALUES (?, ?, ?)');
     const record = database.prepare(`INSERT INTO registry_record VALUES (${marks(records[0])})`);
@@ -119,7 +120,13 @@ function insertAll(from: string, file: string): number {
       record.run(...Object.values(row));
     }
   });
-  return performance.now() - begun;
+  return cpuMs(begun);
+}
+
+/** Time of the processor, both of the program and of the system for it: what waits for a shared disk or core isn't in it. */
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
 }
 
 /** What a start costs with all of it in the home: opening reads heads alone, and a trie is built when it is needed. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { operations } from '#daemon/operations';
 import { readVersion } from '../version.ts';
 import { addCompletion } from './completion.ts';
+import { addDoctor } from './doctor.ts';
 import { addManifest } from './manifest.ts';
 import { addMcp } from './mcp.ts';
 import { addOperationCommands, type CommonOptions, ToldFailure } from './operation-commands.ts';
@@ -47,7 +48,13 @@ export function makeProgram(signal: AbortSignal): Command {
       '\nExamples:\n  hermesh up --name berlin\n  hermesh status\n  hermesh build examples/shop/manifest.json\n  hermesh run examples/shop/manifest.json',
     );
   addUp(program, signal);
-  addOperationCommands(program, operations, signal);
+  // The doctor also works where no daemon does: its command is written by hand.
+  addOperationCommands(
+    program,
+    operations.filter(({ name }) => name !== 'doctor'),
+    signal,
+  );
+  addDoctor(program, signal);
   addWatch(program, signal);
   addManifest(program, signal);
   addMcp(program, signal);

@@ -1,14 +1,16 @@
-// Dialling a member at addresses that others told: which are tried, for how long, and what a failure means.
+// How another stack is met: dialling its addresses in turn, saying why each fails, and one request on a stream.
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { RegistryError, type StackId } from '#registry';
-import { timedOut } from './exchange.ts';
+import { RegistryError, type RequestOptions, type StackId } from '#registry';
+import { ask, timedOut } from './exchange.ts';
+import { openDiallingNode } from './node.ts';
 
 /** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
 const addressTimeoutMs = 2_500;
 
-/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`. */
+/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`, saying why at each. */
 export async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  const reasons: string[] = [];
   let reason: unknown;
   let refused = false;
   for (const [at, address] of addresses.entries()) {
@@ -20,14 +22,43 @@ export async function dialAny(node: Libp2p, addresses: readonly string[], signal
       if (signal.aborted) throw timedOut(signal);
       reason = error;
       refused ||= !isUnreachable(error);
+      reasons.push(`${sayWhy(error)} at ${address}`);
     }
   }
-  const where = addresses.length > 0 ? addresses.join(', ') : 'no known address';
   throw new RegistryError(
     refused ? 'refused' : 'unreachable',
-    `Cannot connect: ${refused ? 'it does not let this stack in' : 'nobody answers'} at ${where}`,
+    `Cannot connect: ${refused ? 'it does not let this stack in' : reasons.length > 0 ? reasons.join(', ') : 'no address is known'}`,
     { cause: reason },
   );
+}
+
+/** One exchange under a key of its own, over a connection that is closed afterwards. */
+export async function requestWithKey(
+  seed: Uint8Array,
+  addresses: readonly string[],
+  protocol: string,
+  request: Uint8Array,
+  options: RequestOptions,
+): Promise<Uint8Array> {
+  const node = await openDiallingNode(seed);
+  try {
+    const connection = await dialAny(node, addresses, options.signal);
+    return await ask(connection, protocol, request, options);
+  } finally {
+    await node.stop();
+  }
+}
+
+/** What kept an address from answering, in a few words. */
+function sayWhy(error: unknown): string {
+  const causes = error instanceof AggregateError ? error.errors : [error];
+  const codes = causes.map((cause) => (cause as { readonly code?: unknown }).code);
+  if (codes.includes('ECONNREFUSED')) return 'connection refused';
+  if (codes.includes('ENOTFOUND')) return 'no such host';
+  if (codes.includes('EHOSTUNREACH') || codes.includes('ENETUNREACH')) return 'no route';
+  const isLate = causes.some((cause) => ['TimeoutError', 'AbortError'].includes((cause as Error).name));
+  if (isLate || codes.includes('ETIMEDOUT')) return 'timed out';
+  return (causes[0] as Error).message;
 }
 
 /** Addresses come from other members: TCP only, so that none makes this stack open a local socket. */
@@ -54,7 +85,7 @@ function isUnreachable(error: unknown): boolean {
   );
 }
 
-/** The address with the peer id at its end. */
+/** The multiaddr with the peer's id at its end. */
 export function withPeer(address: string, stack: StackId): string {
   return address.includes('/p2p/') ? address : `${address}/p2p/${stack}`;
 }

@@ -21,11 +21,11 @@ import {
 } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { keepChannel, maxChannels } from './channel.ts';
-import { dialAny, withPeer } from './dial.ts';
+import { dialAny, requestWithKey, withPeer } from './dial.ts';
 import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
-import { type MemberNode, makeMemberNode, openDiallingNode } from './node.ts';
+import { type MemberNode, makeMemberNode } from './node.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -155,20 +155,14 @@ class Libp2pNetwork implements Network {
     return ask(this.#connectionTo(stack), protocol, request, options);
   }
 
-  async requestWithKey(
+  requestWithKey(
     seed: Uint8Array,
     addresses: readonly string[],
     protocol: string,
     request: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    const node = await openDiallingNode(seed);
-    try {
-      const connection = await dialAny(node, addresses, options.signal);
-      return await ask(connection, protocol, request, options);
-    } finally {
-      await node.stop();
-    }
+    return requestWithKey(seed, addresses, protocol, request, options);
   }
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {

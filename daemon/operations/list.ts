@@ -2,10 +2,13 @@
 import { ask, listCis } from './ask.ts';
 import type { DaemonOperation } from './declare.ts';
 import { build, logs, run, stop } from './deploy.ts';
+import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
 import { stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
+import { exportRoot, rotateRoot } from './roots.ts';
+import { adopt, drain, pardon } from './stacks.ts';
 import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
@@ -18,6 +21,11 @@ export const operations: readonly DaemonOperation[] = [
   join,
   leave,
   revoke,
+  exportRoot,
+  rotateRoot,
+  pardon,
+  adopt,
+  drain,
   build,
   run,
   stop,
@@ -27,4 +35,5 @@ export const operations: readonly DaemonOperation[] = [
   events,
   auditShow,
   auditVerify,
+  doctor,
 ];

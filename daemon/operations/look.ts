@@ -22,6 +22,8 @@ const member = z.object({
   liveness,
   addresses: z.array(z.string()),
   expires: z.string(),
+  draining: z.object({ since: z.string(), why: z.string().optional() }).optional(),
+  quarantine: z.string().optional().describe('why nothing more is taken from its feed'),
 });
 
 export const status = declare({
@@ -55,6 +57,8 @@ export const status = declare({
     http: z.string(),
     addresses: z.array(z.string()),
     hiddenRecords: z.int(),
+    quarantined: z.array(z.string()),
+    clockSkewMs: z.int().describe('how far this clock is ahead of the mesh'),
     residentBytes: z.int(),
   }),
   hints: 'look',
@@ -80,6 +84,16 @@ export const status = declare({
       `HTTP      ${s.http}`,
       ...(s.hiddenRecords > 0
         ? [`hidden    ${s.hiddenRecords} records stand outside their owner's right (see the log)`]
+        : []),
+      ...(s.quarantined.length > 0
+        ? [
+            `quarantine ${s.quarantined.join(', ')}: they signed two histories; see "hermesh stacks", and "hermesh stacks pardon"`,
+          ]
+        : []),
+      ...(Math.abs(s.clockSkewMs) > 60_000
+        ? [
+            `clock     ${Math.round(Math.abs(s.clockSkewMs) / 60_000)} minutes ${s.clockSkewMs > 0 ? 'ahead of' : 'behind'} the mesh: set it`,
+          ]
         : []),
     ].join('\n'),
   async run(context) {
@@ -120,6 +134,8 @@ export const status = declare({
       http: context.links.http,
       addresses: [...context.addresses()],
       hiddenRecords: registry.directory.counts().hidden,
+      quarantined: members.filter(({ quarantine }) => quarantine !== undefined).map(({ name }) => name),
+      clockSkewMs: registry.time().skewMs,
       residentBytes: process.memoryUsage.rss(),
     };
   },
@@ -141,9 +157,9 @@ export const stacks = declare({
         ['NAME', 'STATE', 'SINCE', 'WHY', 'SAID BY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
         all.map((one) => [
           one.self ? `${one.name} *` : one.name,
-          one.liveness.state,
+          [one.liveness.state, one.draining && 'draining', one.quarantine && 'quarantined'].filter(Boolean).join(', '),
           one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
-          one.liveness.why ?? '-',
+          one.quarantine ?? one.draining?.why ?? one.liveness.why ?? '-',
           one.liveness.by?.join(', ') ?? '-',
           one.role,
           one.site ?? '-',
@@ -164,7 +180,7 @@ export const stacks = declare({
     const names = new Map(members.map(({ stack, name }) => [stack, name]));
     return {
       stacks: members.map((one) => {
-        const body = described.get(one.stack) as { site?: { name: string }; engine?: { kind: string } } | undefined;
+        const body = described.get(one.stack) as StackBody | undefined;
         return {
           name: one.name,
           stack: one.stack,
@@ -179,12 +195,22 @@ export const stacks = declare({
           },
           addresses: [...one.addresses],
           expires: new Date(one.expires).toISOString(),
+          ...(body?.draining
+            ? { draining: { ...body.draining, since: new Date(body.draining.since).toISOString() } }
+            : {}),
+          ...(one.quarantine === undefined ? {} : { quarantine: one.quarantine }),
         };
       }),
       zones: readZones(registry).filter(({ own }) => !own),
     };
   },
 });
+
+interface StackBody {
+  readonly site?: { readonly name: string };
+  readonly engine?: { readonly kind: string };
+  readonly draining?: { readonly since: number; readonly why?: string };
+}
 
 function sayEngine({
   state,

@@ -54,10 +54,12 @@ export const join = declare({
   async run(context, { token }, call) {
     const before = context.registry.mesh().id;
     call.report({ message: 'Asking to be let in' });
-    await context.registry.join(token, { signal: call.signal });
+    // The mesh is entered, told of and written to the audit log in one transaction.
+    const within = (): void =>
+      context.deed(call, { type: 'mesh.joined', subject: context.registry.mesh().id }, () => undefined);
+    await context.registry.join(token, { signal: call.signal, within });
     const mesh = context.registry.mesh().id;
     const joined = mesh !== before;
-    if (joined) context.deed(call, { type: 'mesh.joined', subject: mesh }, () => undefined);
     return { mesh, stacks: context.registry.members().map(({ name }) => name), joined };
   },
 });
@@ -78,8 +80,8 @@ export const revoke = declare({
     if (!found)
       throw new DaemonError('not-found', `Cannot revoke "${stack}": it isn't of this mesh`, { mend: 'hermesh stacks' });
     if (found.self) throw new DaemonError('bad-input', 'Cannot revoke this stack itself', { mend: 'hermesh leave' });
-    await context.registry.revoke(found.stack);
-    context.deed(call, { type: 'stack.revoked', subject: found.stack }, () => undefined);
+    const within = (): void => context.deed(call, { type: 'stack.revoked', subject: found.stack }, () => undefined);
+    await context.registry.revoke(found.stack, { within });
     return { stack: found.stack, name: found.name };
   },
 });
@@ -97,8 +99,9 @@ export const leave = declare({
   text: ({ left, mesh }) => `Left mesh ${left}. This stack is now alone in mesh ${mesh}.`,
   async run(context, _input, call) {
     const left = context.registry.mesh().id;
-    await context.registry.leave();
-    context.deed(call, { type: 'mesh.left', subject: left }, () => undefined);
+    await context.registry.leave({
+      within: () => context.deed(call, { type: 'mesh.left', subject: left }, () => undefined),
+    });
     return { left, mesh: context.registry.mesh().id };
   },
 });

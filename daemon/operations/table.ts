@@ -2,7 +2,8 @@
 
 /** Left-aligned columns with two spaces between; a header line first. No header where there is no row. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows];
+  // What others wrote must not move the cursor of who reads it.
+  const all = [header, ...rows].map((row) => row.map((cell) => cell.replace(/\p{Cc}/gu, '\ufffd')));
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   return all
     .map((row) =>

@@ -3,14 +3,15 @@ import type { z } from 'zod';
 import type { FeedStore, RecordRow } from '#registry/feeds';
 import type { Presence } from '#registry/liveness';
 import { isStackId } from '../identity.ts';
-import { type Kind, type Kinds, stackKind } from '../kind.ts';
+import { adoptionKind, handOffKind, type Kind, type Kinds, stackKind } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import { Wakeup } from '../wakeup.ts';
-import { toHex } from '../wire.ts';
+import { readValue, toHex } from '../wire.ts';
 import { compare, type DirectoryChange, type Entry, type HiddenRecord, rankOf } from './entry.ts';
 import type { Facts, Filter } from './filter.ts';
 import { type Claim, LookupCache } from './lookup-cache.ts';
+import { handOffName, inSuccession, type Succession } from './succession.ts';
 
 export interface ReadOptions {
   /** Records of stacks that are unreachable or down too. */
@@ -60,7 +61,8 @@ export class Directory {
     this.#kinds = kinds;
     this.#ownerOf = ownerOf;
     store.onChange((kind, name) => {
-      if (kind === undefined || name === undefined) this.#cache.clear();
+      const isSuccession = kind === adoptionKind.name || kind === handOffKind.name;
+      if (kind === undefined || name === undefined || isSuccession) this.#cache.clear();
       else this.#cache.forget(kind, name);
     });
   }
@@ -76,7 +78,7 @@ export class Directory {
       ...(stack !== undefined && isStackId(stack) && { feed: stack }),
     });
     const factsOf = this.#describer();
-    return rows
+    const sorted = rows
       .flatMap((row) => this.#claim(row) ?? [])
       .flatMap((claim) => this.#entry<Body>(claim, includeUnreachable) ?? [])
       .filter((entry) => stack === undefined || entry.stack === stack || entry.stackName === stack)
@@ -86,6 +88,7 @@ export class Directory {
         (a, b) => compare(a.entry.kind, b.entry.kind) || compare(a.entry.name, b.entry.name) || compare(a.rank, b.rank),
       )
       .map(({ entry }) => entry);
+    return inSuccession(sorted, () => this.#succession());
   }
 
   /** Who claims a name, first the one that the bare name means. */
@@ -218,7 +221,8 @@ export class Directory {
     const kept = mayKeep ? this.#cache.get(kindName, name) : undefined;
     if (kept) return kept;
     const rows = this.#store.select({ hidden: false, kind: kindName, name });
-    const claims = rows.flatMap((row) => this.#claim(row) ?? []).sort((a, b) => compare(a.rank, b.rank));
+    const sorted = rows.flatMap((row) => this.#claim(row) ?? []).sort((a, b) => compare(a.rank, b.rank));
+    const claims = inSuccession(sorted, () => this.#succession());
     const bodyBytes = rows.reduce((sum, { body }) => sum + body.byteLength, 0);
     if (mayKeep) this.#cache.put(kindName, name, claims, bodyBytes);
     return claims;
@@ -240,6 +244,21 @@ export class Directory {
     const { name: stackName, presence } = owner;
     if (!includeUnreachable && !present.has(presence.state) && !this.#kinds.get(kind)?.outlastsOwner) return undefined;
     return { kind, name, stack, stackName, presence, body: claim.body as Body, hash, position };
+  }
+
+  #succession(): Succession {
+    const bodies = (kind: Kind): Map<string, unknown> =>
+      new Map(
+        this.#store
+          .select({ kind: kind.name, hidden: false })
+          .map(({ feed, name, body }) => [`${feed} ${name}`, kind.schema.safeParse(readValue(body)).data]),
+      );
+    const adoptions = bodies(adoptionKind);
+    const handOffs = bodies(handOffKind) as Map<string, { to: StackId; hash: string } | undefined>;
+    return {
+      adopted: (by, owner) => adoptions.get(`${by} ${owner}`) !== undefined,
+      handedOff: (owner, kind, name) => handOffs.get(`${owner} ${handOffName(kind, name)}`),
+    };
   }
 
   /** Gathers what a filter asks of entries; what stacks say of themselves is read once, until `forget`. */

@@ -203,7 +203,7 @@ export class Feeds {
       this.#store.clearDeltas(feed);
       for (const { key } of leavesOf(old)) if (!find(trie, key)) this.#store.removeRecord(feed, key);
       const changed = old ? puts.filter(({ key, hash }) => !isValue(find(old, key), hash)) : puts;
-      this.#putAll(feed, changed);
+      this.#store.putRecords(feed, changed, (one) => this.#judge(feed, one));
       this.#keep(head, next);
     });
     return 'applied';
@@ -305,13 +305,12 @@ export class Feeds {
   #writeChanges(feed: string, changes: readonly Change[]): void {
     for (const { kind, name, body } of changes) {
       const key = recordKey(kind, name);
-      if (body) this.#putAll(feed, [{ kind, name, body, key, hash: recordHash(body) }]);
-      else this.#store.removeRecord(feed, key);
+      if (!body) this.#store.removeRecord(feed, key);
+      else {
+        const one: Put = { kind, name, body, key, hash: recordHash(body) };
+        this.#store.putRecord(feed, one, this.#judge(feed, one));
+      }
     }
-  }
-
-  #putAll(feed: string, puts: readonly Put[]): void {
-    for (const one of puts) this.#store.putRecord(feed, one, this.#judge(feed, one));
   }
 
   #keep(verified: VerifiedHead, contents: Contents): void {

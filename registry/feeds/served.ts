@@ -102,6 +102,7 @@ export class Served {
 export function nodesAt(trie: Trie, paths: readonly Uint8Array[]): (WireNode | null)[] {
   return paths.map((path) => toWire(below(trie, path)));
 }
+type Row = Pick<RecordRow, 'kind' | 'name' | 'body'>;
 
 function toWire(node: Trie): WireNode | null {
   if (!node) return null;
@@ -112,12 +113,12 @@ function toWire(node: Trie): WireNode | null {
   });
 }
 
-function changeOf({ kind, name, body }: RecordRow): Change {
+function changeOf({ kind, name, body }: Row): Change {
   return { kind, name, body };
 }
 
 /** How many of the rows one answer holds. */
-function fitFrom(rows: readonly RecordRow[]): number {
+function fitFrom(rows: readonly Row[]): number {
   let size = 0;
   const end = rows.findIndex((row) => {
     size += sizeOf(row);
@@ -126,6 +127,6 @@ function fitFrom(rows: readonly RecordRow[]): number {
   return end < 0 ? rows.length : end;
 }
 
-function sizeOf({ kind, name, body }: RecordRow): number {
+function sizeOf({ kind, name, body }: Row): number {
   return Buffer.byteLength(kind) + Buffer.byteLength(name) + body.byteLength + recordOverhead;
 }

@@ -96,19 +96,22 @@ export class FeedStore {
     return one && other && [one, other];
   }
 
-  putRecord(feed: string, { kind, name, body, key, hash }: Put, fault: string | undefined): void {
-    const position = this.#addChange(feed, kind, name);
+  putRecord(feed: string, put: Put, fault: string | undefined): void {
+    this.#insert(feed, put, this.#addChange(feed, put.kind, put.name), fault);
+  }
+
+  /** Many records of a feed at once: their changes are told by one statement. */
+  putRecords(feed: string, puts: readonly Put[], faultOf: (put: Put) => string | undefined): void {
+    this.#changed();
+    const before = this.lastPosition();
+    for (const [at, one] of puts.entries()) this.#insert(feed, one, before + 1 + at, faultOf(one));
     this.#sql.run(
-      'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO registry_change SELECT position, feed, kind, name FROM registry_record
+       WHERE feed = ? AND position > ? ORDER BY position`,
       feed,
-      kind,
-      name,
-      key,
-      hash,
-      body,
-      position,
-      fault ?? null,
+      before,
     );
+    this.database.beforeCommit(this.#pruneChanges);
   }
 
   removeRecord(feed: string, key: Uint8Array): void {
@@ -132,9 +135,9 @@ export class FeedStore {
   }
 
   /** Records of a feed in the order of their keys, from after that one. */
-  recordsAfter(feed: string, after: Uint8Array, limit: number): RecordRow[] {
-    return this.#sql.all<RecordRow>(
-      'SELECT * FROM registry_record WHERE feed = ? AND key > ? ORDER BY key LIMIT ?',
+  recordsAfter(feed: string, after: Uint8Array, limit: number): Pick<RecordRow, 'kind' | 'name' | 'key' | 'body'>[] {
+    return this.#sql.all(
+      'SELECT kind, name, key, body FROM registry_record WHERE feed = ? AND key > ? ORDER BY key LIMIT ?',
       feed,
       after,
       limit,
@@ -273,6 +276,20 @@ export class FeedStore {
 
   clearPending(): void {
     this.#sql.run('DELETE FROM registry_pending');
+  }
+
+  #insert(feed: string, { kind, name, body, key, hash }: Put, position: number, fault: string | undefined): void {
+    this.#sql.run(
+      'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      feed,
+      kind,
+      name,
+      key,
+      hash,
+      body,
+      position,
+      fault ?? null,
+    );
   }
 
   #addChange(feed: string, kind: string, name: string): number {

@@ -84,6 +84,11 @@ export async function exchangeBeats(peer: StackId, parts: BeatsParts): Promise<v
   }
 }
 
+/** Hands claims to a member that may not have them. */
+export async function giveClaims(peer: StackId, give: readonly AgedClaim[], parts: BeatsParts): Promise<void> {
+  await ask(peer, { give: give.slice(0, maxClaims), want: [] }, parts);
+}
+
 function ask(peer: StackId, request: unknown, { network, clock, signal }: BeatsParts): Promise<Uint8Array> {
   return within(clock, exchangeTimeoutMs, { signal }, (limit) =>
     network.request(peer, beatsProtocol, toBytes(request), { signal: limit, maxResponseBytes: maxMessageBytes }),

@@ -2,16 +2,22 @@
 import type { StackId } from '../network.ts';
 import type { Presence, Verdict } from './judge.ts';
 
-/** A stack whose state changed so often within the window comes up only once it has been up for a while. */
+/** A stack that came up or ceased to be so often within the window is shown as better only once it has been so for a while. */
 const maxFlips = 6;
 const windowMs = 60_000;
 const restMs = 10_000;
+/** News of one event come in any order, and what they come to may go to and fro: that is one change. */
+const bounceMs = 1_000;
+
+/** From better to worse. */
+const order: readonly Presence['state'][] = ['up', 'suspect', 'unreachable', 'down'];
 
 interface Shown {
   readonly presence: Presence;
-  /** The state that was judged last, and when it changed, newest last. */
+  /** The state that was judged last, and when it came up or ceased to be, newest last. */
   readonly judged: Presence['state'];
   readonly flips: readonly number[];
+  readonly changedAt: number;
 }
 
 export class Board {
@@ -31,17 +37,19 @@ export class Board {
   set(stack: StackId, verdict: Verdict, now: number): { readonly isNews: boolean; readonly againAt?: number } {
     const known = this.#shown.get(stack);
     const recent = (known?.flips ?? []).filter((at) => now - at < windowMs);
-    const flips = known && known.judged !== verdict.state ? [...recent, now].slice(-maxFlips) : recent;
+    const hasFlipped = known !== undefined && (known.judged === 'up') !== (verdict.state === 'up');
+    const isCounted = hasFlipped && now - (recent.at(-1) ?? Number.NEGATIVE_INFINITY) >= bounceMs;
+    const flips = isCounted ? [...recent, now].slice(-maxFlips) : recent;
+    const changedAt = known && !hasFlipped ? known.changedAt : now;
     const state = known?.presence.state;
-    const lastFlip = flips.at(-1) ?? now;
-    const mustRest = state !== undefined && state !== 'up' && verdict.state === 'up' && flips.length >= maxFlips;
-    if (known && mustRest && now - lastFlip < restMs) {
+    const isBetter = state !== undefined && order.indexOf(verdict.state) < order.indexOf(state);
+    if (known && isBetter && flips.length >= maxFlips && now - changedAt < restMs) {
       const presence = { ...known.presence, why: 'it comes and goes' };
-      this.#shown.set(stack, { presence, judged: verdict.state, flips });
-      return { isNews: false, againAt: lastFlip + restMs };
+      this.#shown.set(stack, { presence, judged: verdict.state, flips, changedAt });
+      return { isNews: false, againAt: changedAt + restMs };
     }
     const since = known && state === verdict.state ? known.presence.since : this.#wall();
-    this.#shown.set(stack, { presence: { ...verdict, since }, judged: verdict.state, flips });
+    this.#shown.set(stack, { presence: { ...verdict, since }, judged: verdict.state, flips, changedAt });
     return { isNews: state !== verdict.state };
   }
 

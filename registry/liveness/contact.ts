@@ -48,6 +48,8 @@ export class Contact {
   #heardAt: number;
   #steadySince: number;
   #pings = 0;
+  /** Pings at that time, whatever was heard. */
+  #askAt: number | undefined;
   #askedAt = 0;
   #brokeAt: number | undefined;
   #failure: Failure | undefined;
@@ -69,6 +71,11 @@ export class Contact {
   /** When it last connected. */
   get metAt(): number | undefined {
     return this.#metAt;
+  }
+
+  /** When this stack itself last heard it; undefined where it never did. */
+  get heardAt(): number | undefined {
+    return this.#metAt === undefined ? undefined : this.#heardAt;
   }
 
   get failure(): Failure | undefined {
@@ -97,6 +104,7 @@ export class Contact {
   /** Anything came from it. */
   heard(now: number): void {
     this.#heardAt = now;
+    this.#askAt = undefined;
     this.#pings = 0;
     if (!this.#connected || !this.#failure) return;
     this.#failure = undefined;
@@ -115,7 +123,7 @@ export class Contact {
     this.#isConfirmed = false;
     this.#pings = 0;
     if (this.#connected) {
-      this.#heardAt = now - this.#pingMs;
+      this.#askAt = now;
       return undefined;
     }
     this.#brokeAt = now;
@@ -163,7 +171,7 @@ export class Contact {
   }
 
   #wakeAt(multiplier: number): number {
-    if (this.#pings === 0) return this.#heardAt + this.#pingMs;
+    if (this.#pings === 0) return this.#askAt ?? this.#heardAt + this.#pingMs;
     const { answerMs, retryMs } = this.#timing;
     return this.#askedAt + (this.#pings === 1 ? answerMs : retryMs) * multiplier;
   }

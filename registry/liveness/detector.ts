@@ -285,7 +285,7 @@ export class Detector {
     const contact = this.#observer.contacts.get(stack);
     if (!contact) return false;
     const { ring, roster } = this.ledger;
-    const heardAt = this.ledger.heardAt(stack);
+    const heardAt = this.#heardAt(stack);
     const verdict = judge({
       self: this.self,
       subject: stack,
@@ -313,8 +313,15 @@ export class Detector {
     return this.ledger.beat(stack)?.state === 'stopping' && !this.#wasMetSince(stack);
   }
 
+  /** When this stack last heard it, itself or through others. */
+  #heardAt(stack: StackId): number | undefined {
+    const own = this.#observer.contacts.get(stack)?.heardAt;
+    const told = this.ledger.heardAt(stack);
+    return own === undefined || told === undefined ? (own ?? told) : Math.max(own, told);
+  }
+
   #isOverdue(stack: StackId, now: number): boolean {
-    const heardAt = this.ledger.heardAt(stack);
+    const heardAt = this.#heardAt(stack);
     return heardAt !== undefined && now - heardAt > this.#timing.leaseMs;
   }
 

@@ -54,7 +54,8 @@ export function judge(evidence: Evidence): Verdict {
   }
   if (accusers.length > 0) return { state: 'suspect', why: tally(evidence), by: accusers };
   if (connected) return { state: 'up', why: 'connected', by: [self] };
-  if (leaseAgeMs !== undefined && leaseAgeMs <= leaseMs) return { state: 'up', why: 'others hear of it', by: [self] };
+  if (leaseAgeMs !== undefined && leaseAgeMs <= leaseMs)
+    return { state: 'up', why: 'it was heard of lately', by: [self] };
   const why = leaseAgeMs === undefined ? 'it has not been reached since this stack started' : 'nobody hears of it';
   return { state: 'unreachable', why, by: [self] };
 }

@@ -2,7 +2,7 @@
 import type { StackId } from '../network.ts';
 import { sha256, toBytes, toHex } from '../wire.ts';
 import { type Beat, compareBeats, compareOrders, type Suspicion, shortName } from './claims.ts';
-import { acceptedObservers, makeRing, type Ring } from './ring.ts';
+import { acceptedObservers, type Ring, ringOf } from './ring.ts';
 
 /** One claim in a list that is compared: its short name, its two counters, and for a beat its age in seconds. */
 export type ClaimName = readonly [name: Uint8Array, first: number, second: number, ageS: number];
@@ -26,7 +26,7 @@ export interface MeshRoster {
 
 export class Ledger {
   #roster: MeshRoster = { mesh: '', digest: '', members: [] };
-  #ring: Ring = makeRing([]);
+  #ring: Ring = ringOf([]);
   #members: ReadonlySet<StackId> = new Set();
   readonly #leases = new Map<StackId, Lease>();
   readonly #suspicions = new Map<StackId, Map<StackId, Suspicion>>();
@@ -55,7 +55,7 @@ export class Ledger {
     this.#digest = undefined;
     if (isSame) return;
     this.#members = new Set(roster.members);
-    this.#ring = makeRing(roster.members);
+    this.#ring = ringOf(roster.members);
     for (const stack of this.#leases.keys()) if (!this.isMember(stack)) this.#leases.delete(stack);
     for (const [subject, all] of this.#suspicions) {
       const accepted = this.#ring.observersOf(subject, acceptedObservers);

@@ -27,19 +27,20 @@ export function makeRing(members: readonly StackId[]): Ring {
 
 /** As `Ring.observersOf`; the rings of the newest sets of members are kept. */
 export function observersOf(stack: StackId, members: readonly StackId[], count = observersAStack): readonly StackId[] {
-  return keptRing(members).observersOf(stack, count);
+  return ringOf(members).observersOf(stack, count);
 }
 
 /** As `Ring.subjectsOf`; the rings of the newest sets of members are kept. */
 export function subjectsOf(stack: StackId, members: readonly StackId[]): readonly StackId[] {
-  return keptRing(members).subjectsOf(stack);
+  return ringOf(members).subjectsOf(stack);
 }
 
 /** Rings that are kept: of the mesh now and before, for each of some stacks in one process. */
 const maxKept = 8;
 const kept = new Map<string, Ring>();
 
-function keptRing(members: readonly StackId[]): Ring {
+/** The rings of these members, in whatever order; those of the newest sets are kept, for all stacks of this process. */
+export function ringOf(members: readonly StackId[]): Ring {
   const sorted = [...new Set(members)].sort();
   const key = sorted.join(' ');
   const known = kept.get(key);

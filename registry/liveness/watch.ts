@@ -1,9 +1,9 @@
 // Drives liveness over a network: pings, publishes and exchanges what the detector decides, and tells it what came of it.
-import type { Clock } from '../clock.ts';
+import { type Clock, within } from '../clock.ts';
 import type { Identity } from '../identity.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
-import { type BeatsParts, exchangeBeats, serveBeats } from './beats.ts';
+import { type BeatsParts, exchangeBeats, giveClaims, serveBeats } from './beats.ts';
 import type { LivenessTiming } from './contact.ts';
 import { Detector, type Heard, type LivenessDeed } from './detector.ts';
 import type { Presence } from './judge.ts';
@@ -13,6 +13,9 @@ import { Pings } from './pings.ts';
 /** The longest pause between two looks at the clock: how late this timer comes tells how much the process lags. */
 const maxPauseMs = 500;
 const minPauseMs = 10;
+/** Members that are told directly that this stack stops, and how long that may take. */
+const maxToldOfStop = 16;
+const stopMs = 500;
 /** Changes of presence are gathered for so long. */
 const gatherMs = 50;
 /** Certificates run out without anybody saying so: who is a member is looked up anew so often. */
@@ -110,9 +113,18 @@ export class Watch {
     }
   }
 
-  /** Tells all that this stack stops in order. */
-  stop(): void {
-    this.#do(this.#detector.stop(this.#parts.clock.monotonic()));
+  /** Tells all that this stack stops in order; resolves when some heard it, as what is published may not leave any more. */
+  async stop(): Promise<void> {
+    const { clock, network, signal, identity } = this.#parts;
+    if (signal.aborted) return;
+    this.#do(this.#detector.stop(clock.monotonic()));
+    const beat = this.#detector.ledger.beat(identity.stack);
+    const told = network.connected().slice(0, maxToldOfStop);
+    if (!beat || told.length === 0) return;
+    await within(clock, stopMs, { signal }, (limit) => {
+      const parts = { ...this.#beats, signal: limit };
+      return Promise.allSettled(told.map((peer) => giveClaims(peer, [[beat.wire, 0]], parts)));
+    });
   }
 
   #heard(stack: StackId): void {

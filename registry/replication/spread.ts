@@ -27,7 +27,7 @@ const maxWaiting = 1_024;
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const briefs = z.array(briefSchema).max(maxBriefs);
 const headsRequest = z.strictObject({
-  roster: digest.optional(),
+  roster: z.string().max(64).optional(),
   heads: bytesSchema(32).optional(),
   ask: z.array(prefixSchema).max(maxParts).optional(),
   offer: briefs.optional(),
@@ -54,7 +54,7 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
-  /** Heads and roster were compared with that member. */
+  /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
   /** A pull ended or time went on. */
   readonly moved: () => void;

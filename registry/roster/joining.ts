@@ -16,7 +16,7 @@ import {
 import { maxSkewMs } from './mesh-time.ts';
 import { readRoster } from './roster.ts';
 import type { Statement } from './statement.ts';
-import { type InviteToken, inviteKey } from './token.ts';
+import { type InviteToken, inviteKey, readToken } from './token.ts';
 
 export interface JoinerFacts {
   readonly identity: Identity;
@@ -63,6 +63,15 @@ export async function probeInvite(
   );
 }
 
+/** The same for a token as it was pasted; throws `invite-invalid` too. */
+export async function checkInvite(
+  line: string,
+  facts: JoinerFacts,
+  options: { signal: AbortSignal },
+): Promise<Welcome> {
+  return probeInvite(readToken(line), facts, options);
+}
+
 async function ask(
   token: InviteToken,
   facts: JoinerFacts & { readonly probe?: boolean },
@@ -91,6 +100,10 @@ function explain(cause: unknown, token: InviteToken): RegistryError {
   if (cause instanceof RegistryError && cause.code === 'refused') {
     const mend = `the inviting stack does not know the invite "${inviteKey(token.secret)}", or closed it; ask for a new one`;
     return new RegistryError('invite-unknown', `Cannot join: ${mend}`, { cause });
+  }
+  if (cause instanceof RegistryError && cause.code === 'version-mismatch') {
+    const mend = 'the inviting stack runs another version; use the same one on both stacks';
+    return new RegistryError('version-mismatch', `Cannot join: ${mend}`, { cause });
   }
   const said = cause instanceof RegistryError && cause.code === 'unreachable' ? cause.message : undefined;
   const where = said ?? `no answer in time from ${token.addresses.join(', ')}`;

@@ -119,7 +119,10 @@ export class Renewal {
 
   async #askRound(): Promise<void> {
     const { log, signal, identity, membership } = this.#parts;
-    for (const admin of this.#candidates()) {
+    const candidates = this.#candidates();
+    // Nobody to ask is no failure: the next one that connects is asked as soon as time is looked at again.
+    if (candidates.length === 0) return;
+    for (const admin of candidates) {
       if (signal.aborted) return;
       try {
         await this.#ask(admin);

@@ -67,10 +67,9 @@ test('every operation is in HTTP, in OpenAPI, in MCP and, where it has words, in
   assert.deepEqual(tools.map(({ name }) => name).sort(), names);
 
   const program = makeProgram(new AbortController().signal);
-  const commands = program.commands.flatMap((command) => [
-    command.name(),
-    ...command.commands.map((below) => `${command.name()} ${below.name()}`),
-  ]);
+  const wordsOf = (command: typeof program): string[] =>
+    command.commands.flatMap((below) => [below.name(), ...wordsOf(below).map((words) => `${below.name()} ${words}`)]);
+  const commands = wordsOf(program);
   for (const { command, name } of operations) {
     assert.ok(command, `${name} has words`);
     if ((command.program ?? 'hermesh') === 'hermesh') assert.ok(commands.includes(command.words), command.words);

@@ -1,6 +1,6 @@
 // What happens together is one transaction, and what leaves, leaves after it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -98,6 +98,31 @@ test('migrations are counted for each floor, and a database that newer code wrot
       () => openDatabase(file, [floor, other]),
       (error) => error instanceof RegistryError && error.code === 'database-newer',
     );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a file with damaged pages is refused with what mends it (failure mode 21)', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-damaged-'));
+  const isBroken = (error: unknown): boolean =>
+    error instanceof RegistryError && error.code === 'database-broken' && /move the file/.test(error.message);
+  try {
+    const file = path.join(folder, 'home.db');
+    {
+      using it = open(file);
+      it.database.transaction(() => {
+        for (let at = 0; at < 5_000; at += 1) it.add(`${at} ${'x'.repeat(50)}`);
+      });
+      it.database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all();
+    }
+    const handle = openSync(file, 'r+');
+    writeSync(handle, Buffer.alloc(20_000, 0xa5), 0, 20_000, Math.floor(statSync(file).size / 2));
+    closeSync(handle);
+    assert.throws(() => openDatabase(file, [floor]), isBroken);
+    const other = path.join(folder, 'other.db');
+    writeFileSync(other, Buffer.alloc(8_192, 0xa5));
+    assert.throws(() => openDatabase(other, [floor]), isBroken);
   } finally {
     rmSync(folder, { recursive: true });
   }

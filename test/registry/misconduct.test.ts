@@ -161,3 +161,20 @@ test('two stacks in step exchange less than 200 bytes in a round, and publish no
   assert.ok(most <= 200, `${most} bytes`);
   assert.equal(published, 0);
 });
+
+test('members that write as fast as they can and join and leave are not slowed nor told of', async () => {
+  await using sky = new Constellation();
+  const { one, two, network, counted, told } = await open(sky);
+  await network[Symbol.asyncDispose]();
+  for (let at = 0; at < 300; at += 1) {
+    write(two, `n${at % 20}`, `${at}`);
+    write(one, `m${at % 20}`, `${at}`);
+    if (at % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await eventually('all came', () => notes(one).includes('n19=299@two') && notes(two).includes('m19=299@one'));
+  assert.deepEqual(
+    [...counted.keys()].filter((name) => name.startsWith('refused_total') && !name.endsWith('gate')),
+    [],
+  );
+  assert.deepEqual(told, []);
+});

@@ -15,6 +15,7 @@ import {
   openDatabase,
   openRegistry,
   type Registry,
+  type RegistryOptions,
   registryMigrations,
   systemClock,
 } from '#registry';
@@ -62,6 +63,8 @@ export interface ConstellationOptions {
   /** The zone that is founded or asked for. */
   readonly zone?: string;
   readonly maxZoneMembers?: number;
+  readonly liveness?: RegistryOptions['liveness'];
+  readonly timeSample?: RegistryOptions['timeSample'];
 }
 
 /** Registries that share one hub; short intervals, so that a test waits for milliseconds. */
@@ -96,6 +99,8 @@ export class Constellation implements AsyncDisposable {
         antiEntropyMs: all.antiEntropyMs ?? 100,
         barrierMs: all.barrierMs ?? 300,
       },
+      ...(all.liveness && { liveness: all.liveness }),
+      ...(all.timeSample && { timeSample: all.timeSample }),
       retryMs: 50,
       zones: { lookMs: 100, refreshMs: 1_000, roundMs: 200, staleMs: 3_000 },
       ...(all.zone === undefined ? {} : { zone: all.zone }),

@@ -19,7 +19,7 @@ export interface Seen {
   readonly name: string;
   readonly stack: string;
   readonly self: boolean;
-  readonly liveness: { readonly state: string; readonly why?: string; readonly by?: string };
+  readonly liveness: { readonly state: string; readonly why?: string; readonly by?: readonly string[] };
 }
 
 /** A stack whose daemon may end and start again; its home stays until the fleet is closed. */
