@@ -19,6 +19,8 @@ export interface MembersParts {
   readonly seen: (stack: StackId) => Presence;
   readonly directory: () => Directory;
   readonly ownAddresses: () => readonly string[];
+  /** Where the gateways of other zones said that they are. */
+  readonly elsewhere: (stack: StackId) => readonly string[];
   /** Why nothing more is taken from a feed. */
   readonly quarantineOf: (stack: StackId) => string | undefined;
 }
@@ -56,6 +58,11 @@ export class Members {
     return [...membership.roster.memberships.keys()].filter((stack) => stack !== self && membership.valid(stack));
   }
 
+  /** Those of them that are of the own zone. */
+  near(): StackId[] {
+    return this.others().filter((stack) => this.#parts.membership.isNear(stack));
+  }
+
   presence(stack: StackId): Presence {
     const { membership } = this.#parts;
     const member = membership.roster.memberships.get(stack);
@@ -63,7 +70,8 @@ export class Members {
     if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
     if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
     if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };
-    return seen;
+    if (membership.isNear(stack)) return seen;
+    return { ...seen, state: 'unreachable', why: `it is watched by its own zone, "${member?.zone ?? ''}"` };
   }
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
@@ -100,12 +108,16 @@ export class Members {
     this.#news.close();
   }
 
-  #toMember({ stack, name, role, notAfter, x25519 }: CertifiedMember, told: readonly string[] | undefined): Member {
+  #toMember(
+    { stack, name, zone, role, notAfter, x25519 }: CertifiedMember,
+    told: readonly string[] | undefined,
+  ): Member {
     const { self, ownAddresses, quarantineOf } = this.#parts;
     const quarantine = quarantineOf(stack);
     return {
       stack,
       name,
+      zone,
       role,
       self: stack === self,
       liveness: this.presence(stack),
@@ -117,10 +129,13 @@ export class Members {
   }
 
   #toldBy(stack: StackId): readonly string[] | undefined {
+    // Of a stack of another zone nothing is here.
+    if (!this.#parts.membership.isNear(stack)) return undefined;
     return this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses;
   }
 
   #addresses(stack: StackId, told: readonly string[] = []): readonly string[] {
-    return [...new Set([...told, ...this.#parts.store.addresses(stack)])].slice(0, maxAddresses);
+    const { elsewhere, store } = this.#parts;
+    return [...new Set([...told, ...elsewhere(stack), ...store.addresses(stack)])].slice(0, maxAddresses);
   }
 }

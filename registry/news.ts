@@ -2,6 +2,7 @@
 import type { Watch } from '#registry/liveness';
 import type { Connections, Replica, Spread } from '#registry/replication';
 import type { Statement } from '#registry/roster';
+import type { Zones } from '#registry/zones';
 import type { Kept } from './kept.ts';
 import type { Log } from './log.ts';
 import type { Network, StackId } from './network.ts';
@@ -21,6 +22,7 @@ export interface NewsParts {
     readonly spread: Spread;
     readonly connections: Connections;
     readonly watch: Watch;
+    readonly zones: Zones | undefined;
   };
 }
 
@@ -67,9 +69,10 @@ export class News {
       log.warn({ outdone }, 'admins signed two roots of one version: one stands, see "mesh root export"');
     }
     this.cutOff();
-    const { ownFeed, watch, connections } = told();
+    const { ownFeed, watch, connections, zones } = told();
     ownFeed.pardon();
     watch.refresh();
+    zones?.changed('roster');
     connections.check();
     kept.members.tell();
     kept.directory.wake();

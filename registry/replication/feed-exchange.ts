@@ -38,20 +38,22 @@ const feedAnswer = z.union([
   none,
 ]);
 
-const path = z.custom<Uint8Array>(
+/** The path to a node, in nibbles. */
+export const pathSchema = z.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.byteLength < 64 && value.every((nibble) => nibble < 16),
 );
 const trieRequest = z.strictObject({
   feed: feedName,
   /** The root that the nodes and records are to be under. */
   root: hash,
-  paths: z.array(path).max(maxPaths),
+  paths: z.array(pathSchema).max(maxPaths),
   keys: z.array(hash).max(maxPageRecords),
 });
 const leaf = z.tuple([hash, hash]);
-const node = z.union([leaf, z.array(z.union([hash, leaf]).nullable()).length(16)]).nullable();
+/** A node as it travels. */
+export const nodeSchema = z.union([leaf, z.array(z.union([hash, leaf]).nullable()).length(16)]).nullable();
 const trieAnswer = z.union([
-  z.strictObject({ nodes: z.array(node).max(maxPaths), records: z.array(changeSchema).max(maxPageRecords) }),
+  z.strictObject({ nodes: z.array(nodeSchema).max(maxPaths), records: z.array(changeSchema).max(maxPageRecords) }),
   // The feed went on meanwhile: where it stands.
   headAnswer,
   none,
@@ -63,16 +65,16 @@ export type Page = z.infer<typeof pageAnswer>;
 export function serveFeeds(
   network: Network,
   feeds: Feeds,
-  mayServe: (feed: StackId) => boolean,
+  mayServe: (feed: StackId, from: StackId) => boolean,
   admit: (from: StackId) => void = () => undefined,
 ): void {
   network.serve(feedProtocol, memberBounds, async (request, { from }) => {
     admit(from);
-    return toBytes(answerFeed(feeds, mayServe, request));
+    return toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request));
   });
   network.serve(trieProtocol, memberBounds, async (request, { from }) => {
     admit(from);
-    return toBytes(answerTrie(feeds, mayServe, request));
+    return toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request));
   });
 }
 

@@ -52,8 +52,9 @@ const maxPublishedPerSecond = 1024 * 1024;
 export interface Surroundings {
   readonly self: StackId;
   mesh(): string;
+  /** Whether a stack is a member of the own zone: others' feeds are neither taken nor given. */
   isMember(stack: StackId): boolean;
-  /** All members, this stack among them. */
+  /** All members of the own zone, this stack among them. */
   members(): readonly StackId[];
   /** What anti-entropy may ask: the other members that aren't known to be down, connected or not. */
   candidates(): readonly StackId[];

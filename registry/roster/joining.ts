@@ -22,6 +22,8 @@ export interface JoinerFacts {
   readonly identity: Identity;
   readonly network: Pick<Network, 'requestWithKey'>;
   readonly name: string;
+  /** The zone to come into; left out or "": that of the stack which invited. */
+  readonly zone?: string;
   readonly addresses: readonly string[];
   readonly nonce: Uint8Array;
   readonly clock: Clock;

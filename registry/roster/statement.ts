@@ -52,6 +52,8 @@ const payloadSchema = z.discriminatedUnion('type', [
     mesh,
     stack,
     name: stackNameSchema,
+    /** The zone it belongs to; left out in the one without a name. */
+    zone: stackNameSchema.optional(),
     role: z.enum(['member', 'admin', 'viewer']),
     x25519: bytesSchema(32),
     notBefore: time,
