@@ -22,6 +22,22 @@ export function fromBytes<Schema extends z.ZodType>(
   return parsed?.success ? parsed.data : undefined;
 }
 
+/**
+ * The same for bytes that are signed or hashed: they must be the very ones that the value has here, or two stacks could tell
+ * one thing apart that is the same, such as by keys in another order, a float for an integer, or text that isn't UTF-8.
+ */
+export function fromSignedBytes<Schema extends z.ZodType>(
+  schema: Schema,
+  bytes: Uint8Array,
+  maxBytes: number,
+): z.output<Schema> | undefined {
+  if (bytes.byteLength > maxBytes) return undefined;
+  const value = readValue(bytes);
+  if (value === undefined || !sameBytes(toBytes(value), bytes)) return undefined;
+  const parsed = schema.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
 /** The value without a shape, or undefined where the bytes aren't strict CBOR. */
 export function readValue(bytes: Uint8Array): unknown {
   try {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isStackId, verifyBy } from '../identity.ts';
 import { maxNameLength, maxRecordBytes } from '../kind.ts';
-import { bytesSchema, fromBytes, sameBytes, sha256, toBytes, toHex } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, sameBytes, sha256, toBytes, toHex } from '../wire.ts';
 import { emptyRoot } from './trie.ts';
 
 /** A feed holds at most this many live records and bytes of bodies: what one stack may cost every other. */
@@ -106,14 +106,14 @@ export function verifyDelta(wire: Uint8Array, mesh: string): VerifiedDelta | Fau
   const head = verifyHead(bytes, signed, mesh);
   if (typeof head === 'string') return head;
   if (!sameBytes(sha256(list), head.head.changes)) return 'changes';
-  const changes = fromBytes(changesSchema, list, maxDeltaBytes);
+  const changes = fromSignedBytes(changesSchema, list, maxDeltaBytes);
   if (!changes) return 'shape';
   return { ...head, changes: changes.map(([kind, name, body]) => ({ kind, name, body })), wire };
 }
 
 /** Reads and verifies a head of that mesh. */
 export function verifyHead(bytes: Uint8Array, signed: Uint8Array, mesh: string): VerifiedHead | Fault {
-  const head = fromBytes(headSchema, bytes, maxHeadBytes);
+  const head = fromSignedBytes(headSchema, bytes, maxHeadBytes);
   if (!head) return 'shape';
   if (head.mesh !== mesh) return 'mesh';
   if (!verifyBy(head.feed, signedMessage(bytes), signed)) return 'signature';
