@@ -210,21 +210,23 @@ async function messages() {
     log: silentLog,
   });
   registry.write([{ kind: 'note', name: 'n', body: { text: 'hello' } }]);
-  const { token } = registry.createInvite({ role: 'member', expiresInMs: 60_000, uses: 1 });
+  const { token } = registry.createInvite({ role: 'member', expiresInMs: 60_000, uses: 2 });
   const invite = readToken(token);
   const { signal } = new AbortController();
   const bounds = { signal, maxResponseBytes: 1024 * 1024 };
-  const ask = async (facts: { name?: string; zone?: string; probe?: boolean; mesh?: string }) => {
+  const ask = async (who: typeof member, facts: { name: string; zone?: string; probe?: boolean; mesh?: string }) => {
     const token = { ...invite, mesh: facts.mesh ?? invite.mesh };
-    const request = makeJoinRequest(member, token, { name: 'member', addresses: [], nonce, ...facts });
+    const request = makeJoinRequest(who, token, { addresses: [], nonce, ...facts });
     const answer = await far.requestWithKey(invite.secret, near.addresses(), joinProtocol, request, bounds);
     return { request: toHex(request), answer: toHex(answer) };
   };
-  const probe = await ask({ probe: true });
-  const wrongMesh = await ask({ mesh: 'f'.repeat(64) });
-  const nameTaken = await ask({ name: 'owner' });
-  const join = await ask({ zone: 'north' });
-  const again = await ask({ zone: 'north' });
+  const probe = await ask(member, { name: 'member', probe: true });
+  const wrongMesh = await ask(member, { name: 'member', mesh: 'f'.repeat(64) });
+  const nameTaken = await ask(member, { name: 'owner' });
+  const join = await ask(member, { name: 'member' });
+  const again = await ask(member, { name: 'member' });
+  const zoned = await ask(identityOf('zoned'), { name: 'zoned', zone: 'north' });
+  const used = await ask(identityOf('late'), { name: 'late' });
   far.setGate(() => 'member');
   await far.connect(near.stack, near.addresses(), { signal });
   const exchange = async (protocol: string, message: unknown) => {
@@ -255,7 +257,7 @@ async function messages() {
   return {
     invite: { token, secret: toHex(invite.secret), key: inviteKey(invite.secret), mesh: invite.mesh },
     join,
-    joins: { probe, wrongMesh, nameTaken, again },
+    joins: { probe, wrongMesh, nameTaken, again, zoned, used },
     exchanges: [
       await exchange('/hermesh/heads/1.0.0', { roster: '', heads: new Uint8Array(32) }),
       await exchange('/hermesh/heads/1.0.0', { offer: [] }),
