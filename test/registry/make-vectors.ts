@@ -18,7 +18,7 @@ import { prove } from '../../registry/feeds/proof.ts';
 import { emptyRoot, put, remove, rootOf } from '../../registry/feeds/trie.ts';
 import { serveFeeds } from '../../registry/replication/feed-exchange.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
-import { joinProtocol, makeJoinRequest } from '../../registry/roster/admission.ts';
+import { joinProtocol, makeJoinRequest, readJoinAnswer } from '../../registry/roster/admission.ts';
 import { makeStatement, type Payload, type Root, rootHash } from '../../registry/roster/statement.ts';
 import { inviteKey, readToken } from '../../registry/roster/token.ts';
 import { toBytes, toHex } from '../../registry/wire.ts';
@@ -229,6 +229,9 @@ async function messages() {
   const used = await ask(identityOf('late'), { name: 'late' });
   far.setGate(() => 'member');
   await far.connect(near.stack, near.addresses(), { signal });
+  const known = readJoinAnswer(new Uint8Array(Buffer.from(join.answer, 'hex')), invite.mesh)
+    .map(({ id }) => new Uint8Array(Buffer.from(id, 'hex')))
+    .slice(0, 2);
   const exchange = async (protocol: string, message: unknown) => {
     const request = toBytes(message);
     const answer = await far.request(near.stack, protocol, request, bounds);
@@ -264,7 +267,7 @@ async function messages() {
       await exchange('/hermesh/heads/1.0.0', { ask: ['', 'a', 'a0'] }),
       await exchange('/hermesh/roster/1.0.0', { paths: [new Uint8Array()] }),
       await exchange('/hermesh/roster/1.0.0', { want: [], give: [] }),
-      await exchange('/hermesh/roster/1.0.0', { want: [new Uint8Array(32)], give: [] }),
+      await exchange('/hermesh/roster/1.0.0', { want: [new Uint8Array(32), ...known], give: [] }),
       await exchange('/hermesh/renew/1.0.0', { mesh: invite.mesh, show: [] }),
       await exchange('/hermesh/renew/1.0.0', { mesh: 'f'.repeat(64), show: [] }),
       await of('/hermesh/feed/1.0.0', { feed, have: null, after: null }),
