@@ -53,6 +53,8 @@ export const changeSchema = z.tuple([
   z.string().min(1).max(maxNameLength),
   bytesSchema({ maxBytes: maxRecordBytes }).nullable(),
 ]);
+/** Bytes that aren't UTF-8 are read as this; nothing else in a list can be written in two ways, so that few are encoded again. */
+const notUtf8 = '\ufffd';
 const changesSchema = z.array(changeSchema).max(maxChanges);
 const signature = bytesSchema(64);
 export const signedHeadSchema = z.tuple([bytesSchema({ maxBytes: maxHeadBytes }), signature]);
@@ -106,8 +108,9 @@ export function verifyDelta(wire: Uint8Array, mesh: string): VerifiedDelta | Fau
   const head = verifyHead(bytes, signed, mesh);
   if (typeof head === 'string') return head;
   if (!sameBytes(sha256(list), head.head.changes)) return 'changes';
-  const changes = fromSignedBytes(changesSchema, list, maxDeltaBytes);
-  if (!changes) return 'shape';
+  const changes = fromBytes(changesSchema, list, maxDeltaBytes);
+  const isOdd = changes?.some(([kind, name]) => kind.includes(notUtf8) || name.includes(notUtf8));
+  if (!changes || (isOdd && !fromSignedBytes(changesSchema, list, maxDeltaBytes))) return 'shape';
   return { ...head, changes: changes.map(([kind, name, body]) => ({ kind, name, body })), wire };
 }
 

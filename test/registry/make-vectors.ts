@@ -26,6 +26,7 @@ import { identityOf, noteKind, silentLog } from '../support/constellation.ts';
 import { fingerprints, frames, gossipIds, signing, zones } from './vectors-heads.ts';
 import { liveness } from './vectors-liveness.ts';
 import { refusals } from './vectors-refused.ts';
+import { requests } from './vectors-requests.ts';
 import { rosters } from './vectors-roster.ts';
 
 const nonce = new Uint8Array(16).fill(7);
@@ -227,6 +228,11 @@ async function messages() {
   const again = await ask(member, { name: 'member' });
   const zoned = await ask(identityOf('zoned'), { name: 'zoned', zone: 'north' });
   const used = await ask(identityOf('late'), { name: 'late' });
+  const bad = new Uint8Array(Buffer.from(join.request, 'hex')).map(
+    (byte, at, all) => byte ^ Number(at === all.length - 1),
+  );
+  const told = await far.requestWithKey(invite.secret, near.addresses(), joinProtocol, bad, bounds);
+  const badSignature = { request: toHex(bad), answer: toHex(told) };
   far.setGate(() => 'member');
   await far.connect(near.stack, near.addresses(), { signal });
   const known = readJoinAnswer(new Uint8Array(Buffer.from(join.answer, 'hex')), invite.mesh)
@@ -260,7 +266,7 @@ async function messages() {
   return {
     invite: { token, secret: toHex(invite.secret), key: inviteKey(invite.secret), mesh: invite.mesh },
     join,
-    joins: { probe, wrongMesh, nameTaken, again, zoned, used },
+    joins: { probe, wrongMesh, nameTaken, again, zoned, used, badSignature },
     exchanges: [
       await exchange('/hermesh/heads/1.0.0', { roster: '', heads: new Uint8Array(32) }),
       await exchange('/hermesh/heads/1.0.0', { offer: [] }),
@@ -277,6 +283,8 @@ async function messages() {
       await of('/hermesh/trie/1.0.0', { feed, root, paths: [new Uint8Array(), Uint8Array.of(1)], keys: [key] }),
       await of('/hermesh/trie/1.0.0', { feed, root: emptyRoot, paths: [new Uint8Array()], keys: [] }),
     ],
+    // Last, as wrong requests make the asker suspicious.
+    requests: await requests(feed, (protocol, request) => far.request(near.stack, protocol, request, bounds)),
   };
 }
 
