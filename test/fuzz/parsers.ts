@@ -200,7 +200,6 @@ function gossipTarget(): Target {
   };
   const count = (): number => kept.database.prepare('SELECT total_changes()').pluck().get() as number;
   let kept = open();
-  let applied = 0;
   const [first, second] = deltas as readonly [VerifiedDelta, VerifiedDelta];
   const messages = [
     ...messagesOf(deltas),
@@ -222,7 +221,6 @@ function gossipTarget(): Target {
       kept.replica.pulled(owner.stack, owner.stack, 0);
       kept.replica.compare(kept.replica.part(''), owner.stack, 0);
       const isApplied = deeds.some(({ type }) => type === 'changed');
-      if (isApplied) applied += 1;
       // A quarantined owner is heard no more: with a fresh database it is.
       if (kept.feeds.quarantined().length > 0 && chance() < 0.1) kept = open();
       return isApplied ? 'applied' : 'accept';

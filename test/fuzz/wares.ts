@@ -238,3 +238,9 @@ export function resignWithin(value: unknown, chance: Chance, odd: Odd): unknown 
 }
 
 export type { Payload };
+
+/** The first delta of an identity in any mesh. */
+export function deltaIn(other: string, signer: Signer): Uint8Array {
+  const place = { mesh: other, feed: signer.stack, epoch: { counter: 1_000, nonce }, sequence: 1, previous: emptyRoot };
+  return makeDelta({ ...place, count: 30, root: rootOf(trie) }, notes, (message) => signer.sign(message)).wire;
+}
