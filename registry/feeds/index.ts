@@ -27,3 +27,4 @@ export { provesEquivocation, type Quarantine, type QuarantineReason } from './qu
 export { maxPageRecords } from './served.ts';
 export { FeedStore, type RecordRow } from './store.ts';
 export { type Trie, trieOf } from './trie.ts';
+export { verifyWhole, type WholeFeed } from './whole.ts';
