@@ -248,7 +248,11 @@ export class Feeds {
 
   /** What the power takes of another's feed its owner and the others still have: it is asked for anew. */
   #take(change: () => void): void {
-    this.#store.database.transaction(change, { mayBeLost: true });
+    const reserved = (): void => {
+      this.#store.reservePositions();
+      change();
+    };
+    this.#store.database.transaction(reserved, { mayBeLost: true });
   }
 
   /** Forgets all feeds but the own one, in the open transaction. */
