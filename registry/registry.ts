@@ -375,6 +375,7 @@ class OpenRegistry implements Registry {
     await this.#watch.stop();
     this.#stop.abort();
     this.#kept.members.close();
+    this.#kept.settle();
     this.directory.wake();
   }
 
