@@ -39,6 +39,22 @@ export function readRequest<Schema extends z.ZodType>(
   throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
 }
 
+/**
+ * The same for bytes that are signed or hashed: they must be the very ones that the value has here, or two stacks could tell
+ * one thing apart that is the same, such as by keys in another order, a float for an integer, or text that isn't UTF-8.
+ */
+export function fromSignedBytes<Schema extends z.ZodType>(
+  schema: Schema,
+  bytes: Uint8Array,
+  maxBytes: number,
+): z.output<Schema> | undefined {
+  if (bytes.byteLength > maxBytes) return undefined;
+  const value = readValue(bytes);
+  if (value === undefined || !sameBytes(toBytes(value), bytes)) return undefined;
+  const parsed = schema.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
 /** The value without a shape, or undefined where the bytes aren't strict CBOR. */
 export function readValue(bytes: Uint8Array): unknown {
   try {
@@ -67,8 +83,10 @@ export function bytesSchema(length: number | { readonly maxBytes: number }): z.Z
 /** SHA-256 of the parts in their order, 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const [first = new Uint8Array()] = parts;
-  const digest = hash('sha256', parts.length === 1 ? first : Buffer.concat(parts), 'buffer');
-  return new Uint8Array(digest.buffer, digest.byteOffset, digest.byteLength);
+  // A string that is copied into the pool of buffers takes half the time of a buffer of its own.
+  const digest = hash('sha256', parts.length === 1 ? first : Buffer.concat(parts), 'binary');
+  const bytes = Buffer.from(digest, 'latin1');
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Whether both hold the same bytes; for public values, as it isn't of constant time. */

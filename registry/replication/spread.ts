@@ -153,6 +153,7 @@ export class Spread {
     try {
       if (!this.#parts.network.connected().includes(peer)) await this.#parts.reach(peer, this.#parts);
       await this.#compare(peer);
+      this.#parts.replica.compared();
       this.#guarded('an exchange ended', () => this.#parts.exchanged(peer));
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
