@@ -5,6 +5,7 @@ import { encode as encodeCbor } from 'cborg';
 import { z } from 'zod';
 import {
   type Channel,
+  type Clock,
   type Database,
   MemoryHub,
   type Network,
@@ -175,13 +176,22 @@ const blobs = [
   ...['registry_delta.wire', 'registry_record.body', 'registry_record.hash'],
 ];
 
+/** The machine's clock, but for timers of a registry that failed to open: they keep no process alive. */
+const unkept: Clock = {
+  ...systemClock,
+  after(ms, act) {
+    const timer = setTimeout(act, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
 /** Bytes that rot on the disk: a registry opens with the rest of them or says what is broken, and reads go on. */
 export async function stored(): Promise<Target> {
   const identity = identityOf('stored');
   const open = (database: Database, network: Network): Promise<Registry> =>
     openRegistry({
       ...{ database, identity, name: 'stored', network, kinds: [noteKind], mayStand: () => undefined },
-      ...{ clock: systemClock, log: silentLog, random: (size: number) => new Uint8Array(size).fill(3) },
+      ...{ clock: unkept, log: silentLog, random: (size: number) => new Uint8Array(size).fill(3) },
     });
   /** A database with what a first run leaves, and what is in it. */
   const fill = async (): Promise<{ database: Database; kept: { place: string; bytes: Uint8Array }[] }> => {
