@@ -13,6 +13,8 @@ export interface Target {
   readonly resigned?: (chance: Chance, odd: readonly unknown[]) => Uint8Array;
   /** What isn't CBOR is read by another first decoder, which says whether it passed. */
   readonly decodes?: (bytes: Uint8Array) => boolean;
+  /** What goes before each input and isn't measured. */
+  readonly before?: () => Promise<void>;
   /** Hands the input over, throws where a promise is broken, and answers the gate where it ended, such as `signature`. */
   readonly take: (bytes: Uint8Array, chance: Chance) => string | Promise<string>;
   /** At least so large a part of the inputs gets to these gates, in 1 of all. */
@@ -75,6 +77,7 @@ export async function fuzz(target: Target, runs: number): Promise<Outcome> {
   for (let at = only ?? 0; at < (only === undefined ? runs : only + 1); at += 1) {
     const chance = seededRandom(seed + at * 2_654_435_761);
     const input = inputOf(target, odd, chance);
+    await target.before?.();
     const begin = performance.now();
     try {
       const taken = target.take(input, chance);

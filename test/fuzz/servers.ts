@@ -209,12 +209,13 @@ async function serverTarget({ name, protocol, requests, least }: Server, parts: 
       isJoin
         ? wares.resignJoin(valid(chance), chance, odd)
         : toBytes(wares.resignWithin(readValue(valid(chance)), chance, odd)),
-    async take(bytes) {
+    async before() {
       if (!isIn(held.now)) await held.renew();
+      held.now.clock.jump(60);
+      if (!isJoin) await held.now.connect();
+    },
+    async take(bytes) {
       const besieged = held.now;
-      besieged.clock.pass(1_000);
-      await turn();
-      if (!isJoin) await besieged.connect();
       const before = besieged.changes();
       const refusal = await refusalOf(ask(bytes));
       if (refusal === undefined) return 'answered';
@@ -258,15 +259,17 @@ async function topicTarget(topic: 'feeds' | 'liveness', parts: AsyncDisposableSt
     name: `what is published of ${topic}`,
     valid: (chance) => oneOf(chance, messages()),
     resigned: (chance, odd) => toBytes(wares.resignWithin(readValue(oneOf(chance, messages())), chance, odd)),
-    async take(bytes) {
+    async before() {
       if (!isIn(held.now)) await held.renew();
+      await held.now.connect();
+    },
+    async take(bytes) {
       const besieged = held.now;
-      await besieged.connect();
       const before = besieged.changes();
       besieged.rogue.network.publish(`/hermesh/${topic}/1.0.0/${besieged.registry.mesh().id}`, bytes);
       await turn();
       await turn();
-      besieged.clock.pass(1_000);
+      besieged.clock.jump(100);
       await turn();
       return besieged.changes() === before ? 'nothing written' : 'written';
     },
@@ -304,7 +307,7 @@ async function pingTarget(parts: AsyncDisposableStack): Promise<Target> {
       await held.now.connect();
       if (!channel.send(bytes)) channel = await open();
       await turn();
-      held.now.clock.pass(100);
+      held.now.clock.jump(100);
       return bytes.byteLength <= 1 ? 'heard' : 'too long';
     },
     async check() {
