@@ -129,9 +129,12 @@ export class Members {
   }
 
   #toldBy(stack: StackId): readonly string[] | undefined {
+    const { membership, directory } = this.#parts;
+    const member = membership.roster.memberships.get(stack);
     // Of a stack of another zone nothing is here.
-    if (!this.#parts.membership.isNear(stack)) return undefined;
-    return this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses;
+    if (!member || member.zone !== membership.zone) return undefined;
+    const claims = directory().claimants(stackKind, member.name, { includeUnreachable: true });
+    return claims.find((claim) => claim.stack === stack)?.body.addresses;
   }
 
   #addresses(stack: StackId, told: readonly string[] = []): readonly string[] {

@@ -169,6 +169,7 @@ class OpenRegistry implements Registry {
         this.timeSample({ stack, offsetMs, roundTripMs });
         options.timeSample?.(stack, offsetMs, roundTripMs);
       },
+      zone: () => membership.zone,
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
@@ -374,6 +375,7 @@ class OpenRegistry implements Registry {
     await this.#watch.stop();
     this.#stop.abort();
     this.#kept.members.close();
+    this.#kept.settle();
     this.directory.wake();
   }
 
