@@ -4,6 +4,7 @@ import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { calibrationRow } from './rows/calibration.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
 import { detectionRows } from './rows/detection.ts';
@@ -27,6 +28,7 @@ const rows: readonly Row[] = [
   newcomerRow,
   changeCostRow,
   ...convergenceRows,
+  calibrationRow,
   ...detectionRows,
   restRow,
   ...memoryRows,

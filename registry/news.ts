@@ -50,7 +50,7 @@ export class News {
       this.#toldHidden.set(feed, said);
     }
     kept.directory.wake();
-    told().connections.check();
+    told().connections.check(feed);
   }
 
   /** The roster changed: rights are judged anew, and who lost its own is cut off. */

@@ -58,8 +58,8 @@ export class Connections {
     this.check();
   }
 
-  /** Looks for members to dial: after the roster or somebody's addresses changed. */
-  check(): void {
+  /** Looks for members to dial: after the roster changed, or the records of that one, its addresses perhaps among them. */
+  check(changed?: StackId): void {
     const connected = new Set(this.#parts.network.connected());
     const { network, retryMs, chance } = this.#parts;
     const kept = this.#parts.kept();
@@ -72,13 +72,7 @@ export class Connections {
       this.#reached.get(stack)?.();
       this.#reached.delete(stack);
       if (connected.has(stack) || this.#dialling.has(stack)) continue;
-      // A member is known before its feed says where it is: what failed till then says nothing.
-      const tried = this.#tried.get(stack);
-      if (tried !== undefined && tried !== this.#parts.addressesOf(stack).join(' ')) {
-        this.#tried.delete(stack);
-        this.#attempts.delete(stack);
-        this.#forget(stack);
-      }
+      if (stack === changed) this.#moved(stack);
       if (this.#timers.has(stack)) continue;
       const first = firstDialMs(network.stack, stack, { members: kept.size, retryMs, chance: chance() });
       this.#later(stack, this.#attempts.has(stack) ? this.#pause(stack) : first);
@@ -126,6 +120,11 @@ export class Connections {
     try {
       const addresses = this.#parts.addressesOf(stack);
       this.#tried.set(stack, addresses.join(' '));
+      // The network may know more of it (a DHT), but that its feed comes is likelier.
+      if (addresses.length === 0 && !this.#attempts.has(stack)) {
+        this.#attempts.set(stack, 1);
+        return;
+      }
       await within(clock, dialTimeoutMs, { signal }, (limit) => network.connect(stack, addresses, { signal: limit }));
     } catch (error) {
       // While this stack dialled, the other one may have come by itself.
@@ -170,6 +169,15 @@ export class Connections {
     this.#reached.delete(stack);
     if (!this.#timers.has(stack) && this.#parts.kept().has(stack))
       this.#later(stack, attempts === 0 ? 0 : this.#pause(stack));
+  }
+
+  /** A member is known before its feed says where it is: what failed till then says nothing. */
+  #moved(stack: StackId): void {
+    const tried = this.#tried.get(stack);
+    if (tried === undefined || tried === this.#parts.addressesOf(stack).join(' ')) return;
+    this.#tried.delete(stack);
+    this.#attempts.delete(stack);
+    this.#forget(stack);
   }
 
   #pause(stack: StackId): number {
