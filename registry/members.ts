@@ -33,21 +33,15 @@ export class Members {
 
   /** All that the roster knows, by name; also those that left or were revoked. */
   list(): Member[] {
-    const told = new Map(
-      this.#parts
-        .directory()
-        .list({ kind: stackKind, includeUnreachable: true })
-        .map(({ stack, body }) => [stack, body.addresses]),
-    );
     return [...this.#parts.membership.roster.memberships.values()]
-      .map((each) => this.#toMember(each, told.get(each.stack)))
+      .map((each) => this.#toMember(each))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.stack < b.stack ? -1 : 1));
   }
 
   /** One of them; undefined for a stranger. */
   of(stack: StackId): Member | undefined {
     const found = this.#parts.membership.roster.memberships.get(stack);
-    return found && this.#toMember(found, this.#toldBy(stack));
+    return found && this.#toMember(found);
   }
 
   /** The members with a valid certificate, but this stack. */
@@ -68,7 +62,12 @@ export class Members {
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
   addressesOf(stack: StackId): readonly string[] {
-    return this.#addresses(stack, this.#toldBy(stack));
+    const name = this.#parts.membership.roster.memberships.get(stack)?.name;
+    // A stack may write its record under the name of its certificate alone: that one is looked up, and no other is read.
+    const claims =
+      name === undefined ? [] : this.#parts.directory().claimants(stackKind, name, { includeUnreachable: true });
+    const told = claims.find((one) => one.stack === stack)?.body.addresses ?? [];
+    return [...new Set([...told, ...this.#parts.store.addresses(stack)])].slice(0, maxAddresses);
   }
 
   /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
@@ -100,7 +99,7 @@ export class Members {
     this.#news.close();
   }
 
-  #toMember({ stack, name, role, notAfter, x25519 }: CertifiedMember, told: readonly string[] | undefined): Member {
+  #toMember({ stack, name, role, notAfter, x25519 }: CertifiedMember): Member {
     const { self, ownAddresses, quarantineOf } = this.#parts;
     const quarantine = quarantineOf(stack);
     return {
@@ -109,18 +108,10 @@ export class Members {
       role,
       self: stack === self,
       liveness: this.presence(stack),
-      addresses: stack === self ? ownAddresses() : this.#addresses(stack, told),
+      addresses: stack === self ? ownAddresses() : this.addressesOf(stack),
       expires: notAfter,
       x25519,
       ...(quarantine !== undefined && { quarantine }),
     };
-  }
-
-  #toldBy(stack: StackId): readonly string[] | undefined {
-    return this.#parts.directory().list({ kind: stackKind, stack, includeUnreachable: true })[0]?.body.addresses;
-  }
-
-  #addresses(stack: StackId, told: readonly string[] = []): readonly string[] {
-    return [...new Set([...told, ...this.#parts.store.addresses(stack)])].slice(0, maxAddresses);
   }
 }
