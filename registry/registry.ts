@@ -32,7 +32,14 @@ const maxInviteAddresses = 16;
 
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  return new OpenRegistry(options);
+  const stop = new AbortController();
+  try {
+    return new OpenRegistry(options, stop);
+  } catch (error) {
+    // What was opened before the fault hangs on the signal.
+    stop.abort();
+    throw error;
+  }
 }
 
 class OpenRegistry implements Registry {
@@ -51,9 +58,10 @@ class OpenRegistry implements Registry {
   readonly #renewal: Renewal;
   readonly #adopting: AdoptingParts;
   readonly #watch: Watch;
-  readonly #stop = new AbortController();
+  readonly #stop: AbortController;
 
-  constructor(options: RegistryOptions) {
+  constructor(options: RegistryOptions, stop: AbortController) {
+    this.#stop = stop;
     const { identity, network, clock, log, random, name } = options;
     const { signal } = this.#stop;
     this.#options = options;

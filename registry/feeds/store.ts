@@ -307,8 +307,11 @@ export class FeedStore {
   }
 
   #insert(feed: string, { kind, name, body, key, hash }: Put, position: number, fault: string | undefined): void {
+    // An update in place leaves the index by kind and name as it is; a replacement would write it anew.
     this.#sql.run(
-      'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (feed, key) DO UPDATE SET
+         hash = excluded.hash, body = excluded.body, position = excluded.position, fault = excluded.fault`,
       feed,
       kind,
       name,

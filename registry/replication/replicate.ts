@@ -215,8 +215,9 @@ export class Replica {
 
   /** Where feeds stand at another member, as it claims: what is further on there is pulled from it. */
   claims(briefs: readonly Brief[], from: StackId, now: number): Deed[] {
+    const heads = this.#heads();
     return briefs.flatMap((brief): Deed[] => {
-      const feed = this.#heads().feedOf(brief[0]);
+      const feed = heads.feedOf(brief[0]);
       if (feed === undefined || this.#feeds.isQuarantined(feed, brief[1])) return [];
       const stored = this.#feeds.position(feed);
       const relation = relateBrief(stored && briefOf(stored), brief);
