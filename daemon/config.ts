@@ -11,6 +11,8 @@ export interface Config {
   readonly isNamed: boolean;
   readonly site: { readonly name: string; readonly type: (typeof siteTypes)[number] };
   readonly region: string | undefined;
+  /** The zone to found, or to ask for when joining; undefined: that of the stack which invites. */
+  readonly zone?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly http: { readonly host: string; readonly port: number };
   /** Multiaddrs that libp2p listens on. */
@@ -48,6 +50,7 @@ export async function readConfig(
     isNamed: settings.name !== undefined,
     site: { name: siteName, type: siteType as Config['site']['type'] },
     region: settings.region,
+    zone: settings.zone,
     labels: settings.labels ?? {},
     http: parseHostPort(settings.http ?? '127.0.0.1:8001'),
     listen: settings.listen ?? ['/ip4/0.0.0.0/tcp/4801'],

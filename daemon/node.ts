@@ -95,6 +95,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       database,
       identity,
       name: options.config.name,
+      ...(options.config.zone === undefined ? {} : { zone: options.config.zone }),
       network,
       kinds: [...daemonKinds],
       mayStand,

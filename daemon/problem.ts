@@ -93,6 +93,7 @@ const outcomes: Record<Code, Outcome> = {
   'invite-unknown': refused,
   'wrong-mesh': refused,
   'name-taken': conflict,
+  'zone-full': conflict,
   revoked: refused,
   'has-members': conflict,
   'not-admin': refused,

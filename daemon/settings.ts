@@ -18,6 +18,10 @@ const settingsSchema = z.strictObject({
       `NAME or NAME:TYPE, with a type of ${siteTypes.join(', ')}`,
     )
     .optional(),
+  zone: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'a zone: 1 to 63 of a-z, 0-9 and "-", not at its ends')
+    .optional(),
   region: z.string().min(1).max(40).optional(),
   labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9./-]{0,62}$/), z.string().max(128)).optional(),
   http: z.string().optional(),

@@ -28,6 +28,8 @@ const nonceBytes = 16;
 export interface BelongingParts {
   readonly identity: Identity;
   readonly name: string;
+  /** The zone to found or to ask for. */
+  readonly zone: string;
   readonly network: Network;
   readonly store: RosterStore;
   readonly feeds: Feeds;
@@ -58,12 +60,12 @@ export class Belonging {
 
   /** Founds a mesh at first, renews the own certificate, and judges anew what was stored under other rules. */
   begin(): void {
-    const { identity, store, membership, standing, name, random } = this.#parts;
+    const { identity, store, membership, standing, name, zone, random } = this.#parts;
     store.database.transaction(() => {
       // One that left and was ended before it had a mesh again goes on here.
       const hasLeft = membership.roster.memberships.get(identity.stack)?.state === 'left';
       if (store.setting('mesh') === undefined || hasLeft)
-        this.#change(() => membership.found(name, random(nonceBytes)));
+        this.#change(() => membership.found(name, random(nonceBytes), zone));
       store.dropInvitesUntil(this.#parts.clock.now());
       standing.judgeByKinds();
     });
@@ -101,7 +103,7 @@ export class Belonging {
   }
 
   async leave({ within }: DeedOptions = {}): Promise<void> {
-    const { membership, members, name, random, network, clock, signal, tell } = this.#parts;
+    const { membership, members, name, zone, random, network, clock, signal, tell } = this.#parts;
     const hasOthers = members.others().length > 0;
     if (hasOthers) {
       const told = new AbortController();
@@ -110,7 +112,7 @@ export class Belonging {
       await Promise.race([tell(given), pause(clock, leaveTimeoutMs, { signal: limit })]);
       told.abort();
     }
-    this.#enter(() => membership.found(name, random(nonceBytes)), hasOthers ? undefined : within);
+    this.#enter(() => membership.found(name, random(nonceBytes), zone), hasOthers ? undefined : within);
     await Promise.all(network.connected().map((peer) => network.disconnect(peer)));
   }
 
@@ -170,8 +172,8 @@ export class Belonging {
   }
 
   #facts(): JoinerFacts {
-    const { identity, network, name, clock, random, ownAddresses } = this.#parts;
-    return { identity, network, name, addresses: ownAddresses(), nonce: random(nonceBytes), clock };
+    const { identity, network, name, zone, clock, random, ownAddresses } = this.#parts;
+    return { identity, network, name, zone, addresses: ownAddresses(), nonce: random(nonceBytes), clock };
   }
 
   #requireAlone(): void {

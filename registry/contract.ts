@@ -4,6 +4,7 @@ import type { Directory } from '#registry/directory';
 import type { LivenessTiming, Presence } from '#registry/liveness';
 import type { ReplicateOptions } from '#registry/replication';
 import type { TimeSample, Welcome } from '#registry/roster';
+import type { Found, ZoneOptions, ZoneSummary } from '#registry/zones';
 import type { Clock } from './clock.ts';
 import type { Database } from './database.ts';
 import type { Identity } from './identity.ts';
@@ -17,6 +18,8 @@ import type { MayStand } from './standing.ts';
 export interface Member {
   readonly stack: StackId;
   readonly name: string;
+  /** Its zone, "" for the one without a name. */
+  readonly zone: string;
   readonly role: MemberRole;
   readonly self: boolean;
   readonly liveness: Presence;
@@ -72,6 +75,10 @@ export interface RegistryOptions {
   readonly identity: Identity;
   /** The stack's name, a DNS label; a mesh knows it by this. */
   readonly name: string;
+  /** The zone that it founds or asks for when it joins, a DNS label; by default that of the stack which invites. */
+  readonly zone?: string;
+  /** Stacks that a zone may have; 500 by default. */
+  readonly maxZoneMembers?: number;
   readonly network: Network;
   readonly kinds: readonly Kind[];
   readonly mayStand: MayStand;
@@ -84,6 +91,7 @@ export interface RegistryOptions {
   /** Where what is refused and carried is counted; nowhere by default. */
   readonly metrics?: Metrics;
   readonly replicate?: Partial<ReplicateOptions>;
+  readonly zones?: Partial<ZoneOptions>;
   readonly liveness?: Partial<LivenessTiming>;
   /** A member's clock, as far as it is ahead of this one, and how long asking took; milliseconds. */
   readonly timeSample?: (stack: StackId, offsetMs: number, roundTripMs: number) => void;
@@ -122,6 +130,13 @@ export interface Registry extends AsyncDisposable {
   time(): { readonly now: number; readonly skewMs: number };
   /** Owners that signed two histories of their feed; nothing more is taken from them. */
   quarantined(): StackId[];
+  /** All zones of the mesh, by name; a mesh of up to 500 stacks has one, which has no name. */
+  zones(): ZoneSummary[];
+  /**
+   * The record that a label means (`name` or `name@stack`): in the own zone, else asked for in the others, within 5 s
+   * and kept for 30 s. Throws `too-slow` where too many searches run.
+   */
+  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found>;
   /**
    * Whether as many members as can be sure, at most three, said since the start how far this stack's own feed went; until
    * then its records are served here and others may hold more of them.

@@ -1,14 +1,14 @@
 // What a registry keeps and judges by, without a network: stores, mesh time, the roster, feeds, who stands, and the directory.
 import { Directory } from '#registry/directory';
 import { type Change, FeedStore, Feeds, type Quarantine } from '#registry/feeds';
-import type { Presence } from '#registry/liveness';
 import { HeldStore } from '#registry/replication';
 import { Admission, Membership, MeshTime, RosterStore } from '#registry/roster';
+import { maxZoneMembers, zoneKind } from '#registry/zones';
 import type { Clock } from './clock.ts';
 import type { RegistryOptions } from './contract.ts';
 import { HeldWrites } from './held-writes.ts';
 import { Kinds } from './kind.ts';
-import { Members } from './members.ts';
+import { Members, type MembersParts } from './members.ts';
 import type { StackId } from './network.ts';
 import { Standing } from './standing.ts';
 
@@ -34,13 +34,13 @@ export interface Kept {
 /** Opens it from the database; what an earlier run that was killed left half done is put in order first. */
 export function openKept(
   options: RegistryOptions,
-  { seen, ownAddresses }: { seen: (stack: StackId) => Presence; ownAddresses: () => readonly string[] },
+  told: Pick<MembersParts, 'seen' | 'ownAddresses' | 'elsewhere'>,
 ): Kept {
   const { database, identity, clock } = options;
   const self = identity.stack;
   const rosterStore = new RosterStore(database);
   const feedStore = new FeedStore(database);
-  const kinds = new Kinds(options.kinds);
+  const kinds = new Kinds([zoneKind, ...options.kinds]);
   const time = new MeshTime({
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
@@ -62,7 +62,7 @@ export function openKept(
     monotonic: () => clock.monotonic(),
     pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
   });
-  const admission = new Admission(rosterStore, membership, judged.now);
+  const admission = new Admission(rosterStore, membership, judged.now, options.maxZoneMembers ?? maxZoneMembers);
   const quarantineOf = (stack: StackId): string | undefined =>
     feeds.isQuarantined(stack) ? sayQuarantine(feeds.quarantineOf(stack)) : undefined;
   let directory: Directory;
@@ -70,15 +70,16 @@ export function openKept(
     self,
     membership,
     store: rosterStore,
-    seen,
+    ...told,
     directory: () => directory,
-    ownAddresses,
     quarantineOf,
   });
   directory = new Directory(feedStore, kinds, (stack) => {
     const member = membership.roster.memberships.get(stack);
     const presence = members.presence(stack);
-    const isGone = ['left', 'revoked'].includes(presence.state);
+    // Feeds of another zone are of a stack that moved there.
+    const isElsewhere = (member?.zone ?? '') !== membership.zone;
+    const isGone = ['left', 'revoked'].includes(presence.state) || isElsewhere;
     return member && !isGone ? { name: member.name, presence } : undefined;
   });
   return {

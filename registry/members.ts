@@ -19,6 +19,8 @@ export interface MembersParts {
   readonly seen: (stack: StackId) => Presence;
   readonly directory: () => Directory;
   readonly ownAddresses: () => readonly string[];
+  /** Where the gateways of other zones said that they are. */
+  readonly elsewhere: (stack: StackId) => readonly string[];
   /** Why nothing more is taken from a feed. */
   readonly quarantineOf: (stack: StackId) => string | undefined;
 }
@@ -50,6 +52,11 @@ export class Members {
     return [...membership.roster.memberships.keys()].filter((stack) => stack !== self && membership.valid(stack));
   }
 
+  /** Those of them that are of the own zone. */
+  near(): StackId[] {
+    return this.others().filter((stack) => this.#parts.membership.isNear(stack));
+  }
+
   presence(stack: StackId): Presence {
     const { membership } = this.#parts;
     const member = membership.roster.memberships.get(stack);
@@ -57,17 +64,17 @@ export class Members {
     if (member?.state === 'left') return { ...seen, state: 'left', why: 'it left the mesh' };
     if (member?.state === 'revoked') return { ...seen, state: 'revoked', why: 'an admin revoked it' };
     if (!membership.valid(stack)) return { ...seen, state: 'expired', why: 'its certificate ran out' };
-    return seen;
+    if (membership.isNear(stack)) return seen;
+    return { ...seen, state: 'unreachable', why: `it is watched by its own zone, "${member?.zone ?? ''}"` };
   }
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
   addressesOf(stack: StackId): readonly string[] {
-    const name = this.#parts.membership.roster.memberships.get(stack)?.name;
-    // A stack may write its record under the name of its certificate alone: that one is looked up, and no other is read.
-    const claims =
-      name === undefined ? [] : this.#parts.directory().claimants(stackKind, name, { includeUnreachable: true });
-    const told = claims.find((one) => one.stack === stack)?.body.addresses ?? [];
-    return [...new Set([...told, ...this.#parts.store.addresses(stack)])].slice(0, maxAddresses);
+    const { elsewhere, store } = this.#parts;
+    return [...new Set([...this.#toldBy(stack), ...elsewhere(stack), ...store.addresses(stack)])].slice(
+      0,
+      maxAddresses,
+    );
   }
 
   /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
@@ -99,12 +106,13 @@ export class Members {
     this.#news.close();
   }
 
-  #toMember({ stack, name, role, notAfter, x25519 }: CertifiedMember): Member {
+  #toMember({ stack, name, zone, role, notAfter, x25519 }: CertifiedMember): Member {
     const { self, ownAddresses, quarantineOf } = this.#parts;
     const quarantine = quarantineOf(stack);
     return {
       stack,
       name,
+      zone,
       role,
       self: stack === self,
       liveness: this.presence(stack),
@@ -113,5 +121,14 @@ export class Members {
       x25519,
       ...(quarantine !== undefined && { quarantine }),
     };
+  }
+
+  #toldBy(stack: StackId): readonly string[] {
+    const { membership, directory } = this.#parts;
+    const member = membership.roster.memberships.get(stack);
+    // Of a stack of another zone nothing is here.
+    if (!member || member.zone !== membership.zone) return [];
+    const claims = directory().claimants(stackKind, member.name, { includeUnreachable: true });
+    return claims.find((claim) => claim.stack === stack)?.body.addresses ?? [];
   }
 }

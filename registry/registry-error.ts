@@ -16,6 +16,7 @@ export type RegistryErrorCode =
   | 'invite-unknown'
   | 'wrong-mesh'
   | 'name-taken'
+  | 'zone-full'
   | 'revoked'
   | 'has-members'
   | 'not-admin'

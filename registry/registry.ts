@@ -11,6 +11,7 @@ import {
   Spread,
 } from '#registry/replication';
 import { Renewal, type TimeSample, type Welcome, writeToken } from '#registry/roster';
+import type { Found, ZoneSummary, Zones } from '#registry/zones';
 import { type AdoptingParts, adopt, handOff } from './adopting.ts';
 import { Belonging } from './belonging.ts';
 import type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOptions, Write } from './contract.ts';
@@ -20,6 +21,7 @@ import { readMeshRoots } from './mesh-roots.ts';
 import { noMetrics } from './metrics.ts';
 import type { StackId } from './network.ts';
 import { News } from './news.ts';
+import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
 import { serveAdmission } from './serving.ts';
 import { Start } from './start.ts';
@@ -43,6 +45,8 @@ class OpenRegistry implements Registry {
   readonly #replica: Replica;
   readonly #spread: Spread;
   readonly #connections: Connections;
+  /** Opened last, as it looks at all the others. */
+  #zones: Zones | undefined;
   readonly #start: Start;
   readonly #renewal: Renewal;
   readonly #adopting: AdoptingParts;
@@ -54,7 +58,8 @@ class OpenRegistry implements Registry {
     const { signal } = this.#stop;
     this.#options = options;
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
-    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses });
+    const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
+    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere });
     this.#kept = kept;
     const { self, rosterStore, feedStore, kinds, judged, membership, standing, held, feeds, admission, members } = kept;
     this.stack = self;
@@ -69,6 +74,7 @@ class OpenRegistry implements Registry {
         spread: this.#spread,
         connections: this.#connections,
         watch: this.#watch,
+        zones: this.#zones,
       }),
     });
     this.#ownFeed = new OwnFeed({
@@ -91,6 +97,7 @@ class OpenRegistry implements Registry {
     this.#belonging = new Belonging({
       identity,
       name,
+      zone: options.zone ?? '',
       network,
       store: rosterStore,
       feeds,
@@ -105,6 +112,7 @@ class OpenRegistry implements Registry {
       signal,
       entered: () => {
         this.#spread.enter();
+        this.#zones?.entered();
         this.#start.entered();
         this.#watch.refresh();
         members.tell();
@@ -126,14 +134,15 @@ class OpenRegistry implements Registry {
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
+    const isNear = (stack: StackId): boolean => membership.isNear(stack);
     const around = {
       self,
       mesh: () => membership.roster.mesh,
-      isMember,
+      isMember: isNear,
       chance,
-      members: () => [self, ...members.others()],
+      members: () => [self, ...members.near()],
       candidates: () =>
-        members.others().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
+        members.near().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
       rosterDigest: () => membership.roster.digest,
     };
     const replicate = { ...defaultReplicateOptions, ...options.replicate };
@@ -160,17 +169,21 @@ class OpenRegistry implements Registry {
         this.timeSample({ stack, offsetMs, roundTripMs });
         options.timeSample?.(stack, offsetMs, roundTripMs);
       },
+      zone: () => membership.zone,
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
-        members: [...membership.roster.memberships.keys()].filter(isMember),
+        members: [...membership.roster.memberships.keys()].filter(isNear),
       }),
       incarnation: {
         read: () => Number(rosterStore.setting('incarnation') ?? 0),
         keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
       },
       probe: (stack) => void this.#connections.dial(stack),
-      presence: () => members.tell(),
+      presence: () => {
+        members.tell();
+        this.#zones?.changed('presence');
+      },
     });
     this.#spread = new Spread({
       network,
@@ -187,6 +200,7 @@ class OpenRegistry implements Registry {
       exchanged: (peer) => {
         void this.#watch.exchange(peer);
         this.#start.exchanged(peer);
+        this.#zones?.exchanged(peer);
       },
       moved: () => this.#start.look(),
       stated: (statements) => news.stated(statements),
@@ -196,7 +210,7 @@ class OpenRegistry implements Registry {
         news.cutOff();
       },
     });
-    const keptFor = makeKept(self, () => members.others(), { observersOf, subjectsOf });
+    const keptFor = makeKept(self, () => members.near(), { observersOf, subjectsOf });
     this.#connections = new Connections({
       network,
       log,
@@ -205,7 +219,7 @@ class OpenRegistry implements Registry {
       chance,
       retryMs: options.retryMs ?? defaultRetryMs,
       isMember,
-      kept: () => keptFor(`${membership.roster.digest} ${members.others().length}`),
+      kept: () => keptFor(`${membership.roster.digest} ${members.near().length}`),
       addressesOf: (stack) => members.addressesOf(stack),
       connected: (stack) => {
         this.#watch.connected(stack);
@@ -222,7 +236,21 @@ class OpenRegistry implements Registry {
       held,
       ownFeed: this.#ownFeed,
       replica: this.#replica,
-      barrier: () => new Barrier({ others: members.others().length, limitMs: replicate.barrierMs }, clock.monotonic()),
+      barrier: () => new Barrier({ others: members.near().length, limitMs: replicate.barrierMs }, clock.monotonic()),
+    });
+    this.#zones = openZones({
+      self,
+      options,
+      membership,
+      feeds,
+      directory: this.directory,
+      standing,
+      members,
+      ownFeed: this.#ownFeed,
+      chance,
+      signal,
+      reach: (stack, until) => this.reach(stack, until),
+      exchange: (stack) => this.#spread.exchange(stack),
     });
     this.#watch.refresh();
     this.#renewal = new Renewal({
@@ -299,6 +327,14 @@ class OpenRegistry implements Registry {
 
   quarantined(): StackId[] {
     return this.#kept.feeds.quarantined();
+  }
+
+  zones(): ZoneSummary[] {
+    return this.#zones?.list() ?? [];
+  }
+
+  find(kind: string, label: string, options: { signal: AbortSignal }): Promise<Found> {
+    return this.#zones?.find(kind, label, options) ?? Promise.resolve({ records: [], unanswered: [] });
   }
 
   followMembers(options: { signal: AbortSignal }): AsyncIterable<readonly Member[]> {

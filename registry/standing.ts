@@ -37,8 +37,19 @@ export class Standing {
   /** Why a received record is hidden, or undefined where it may be seen. */
   faultOf(owner: StackId, change: Change): string | undefined {
     if (!change.body) return undefined;
-    const read = this.#kinds.read(change.kind, change.name, change.body);
-    return 'fault' in read ? read.fault : this.#judge({ ...change, body: read.body }, owner);
+    const read = this.read(owner, { ...change, body: change.body });
+    return 'fault' in read ? read.fault : undefined;
+  }
+
+  /** The body of a record in the shape of its kind where it may stand, else why not. */
+  read(
+    owner: StackId,
+    { kind, name, body }: { readonly kind: string; readonly name: string; readonly body: Uint8Array },
+  ): { readonly body: unknown } | { readonly fault: string } {
+    const read = this.#kinds.read(kind, name, body);
+    if ('fault' in read) return read;
+    const fault = this.#judge({ kind, name, body: read.body }, owner);
+    return fault === undefined ? read : { fault };
   }
 
   /** Judges stored records anew, of one owner or of all, after kinds or rights changed. */

@@ -16,6 +16,7 @@ export function addUp(program: Command, signal: AbortSignal): void {
     .option('--name <name>', 'name of the stack (default: the name of the host)')
     .option('--site <name[:type]>', 'where it stands; the type is bare-metal, edge, aws, gcp or azure')
     .option('--region <region>', 'region of the site')
+    .option('--zone <zone>', 'zone of a mesh beyond 500 stacks (default: that of the stack which invites)')
     .option('--label <k=v...>', 'labels of the stack')
     .option('--http <host:port>', 'where HTTP listens (default: 127.0.0.1:8001; port 0 for any)')
     .option('--listen <multiaddr...>', 'where libp2p listens (default: /ip4/0.0.0.0/tcp/4801)')

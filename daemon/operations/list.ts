@@ -9,10 +9,12 @@ import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
 import { exportRoot, rotateRoot } from './roots.ts';
 import { adopt, drain, pardon } from './stacks.ts';
+import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
   status,
   stacks,
+  zones,
   list,
   get,
   invite,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { declare } from './declare.ts';
 import { age, table } from './table.ts';
+import { readZones, sayHeard, sayZone, zone } from './zones.ts';
 
 const liveness = z.object({
   state: z.string(),
@@ -35,7 +36,15 @@ export const status = declare({
     stack: z.string(),
     version: z.string(),
     startedAt: z.string(),
-    mesh: z.object({ id: z.string(), stacks: z.int(), up: z.int(), confirmed: z.boolean(), syncing: z.boolean() }),
+    mesh: z.object({
+      id: z.string(),
+      zone: z.string(),
+      zones: z.int(),
+      stacks: z.int(),
+      up: z.int(),
+      confirmed: z.boolean(),
+      syncing: z.boolean(),
+    }),
     site: z.object({ name: z.string(), type: z.string() }),
     engine: z.object({
       state: z.string(),
@@ -60,6 +69,9 @@ export const status = declare({
       `${s.name}  ${s.stack}`,
       `version   ${s.version}, up since ${s.startedAt}, ${Math.round(s.residentBytes / 1e6)} MB resident`,
       `mesh      ${s.mesh.id}: ${s.mesh.up} of ${s.mesh.stacks} ${s.mesh.stacks === 1 ? 'stack' : 'stacks'} up`,
+      ...(s.mesh.zones > 1
+        ? [`zone      ${s.mesh.zone || '-'}, one of ${s.mesh.zones}: what is said of stacks and CIs is of this one`]
+        : []),
       ...(s.mesh.confirmed
         ? []
         : [
@@ -87,7 +99,8 @@ export const status = declare({
   async run(context) {
     const { registry, config } = context;
     const engine = context.engineState();
-    const members = registry.members();
+    const zone = registry.member(registry.stack)?.zone ?? '';
+    const members = registry.members().filter((one) => one.zone === zone);
     const cis = registry.directory.list({ kind: 'ci' });
     const unwell = cis
       .filter(({ body }) => ['unhealthy', 'stopped', 'stale'].includes((body as { health: string }).health))
@@ -99,6 +112,8 @@ export const status = declare({
       startedAt: context.startedAt.toISOString(),
       mesh: {
         id: registry.mesh().id,
+        zone,
+        zones: registry.zones().length,
         stacks: members.length,
         up: members.filter(({ liveness: { state } }) => state === 'up').length,
         confirmed: registry.confirmed(),
@@ -129,32 +144,39 @@ export const status = declare({
 export const stacks = declare({
   name: 'stacks',
   title: 'Stacks of the mesh',
-  sentence: 'Lists the stacks of the mesh with their state, since when, why, and who says so.',
+  sentence:
+    'Lists the stacks of the mesh (of the own zone, where there are several) with their state, since when, why, and who says so.',
   input: z.object({}),
-  output: z.object({ stacks: z.array(member) }),
+  output: z.object({ stacks: z.array(member), zones: z.array(zone).describe('the other zones') }),
   hints: 'look',
   http: { method: 'GET', path: '/api/stacks' },
   command: { words: 'stacks', positional: [], examples: ['hermesh stacks'] },
-  text: ({ stacks: all }) =>
-    table(
-      ['NAME', 'STATE', 'SINCE', 'WHY', 'SAID BY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
-      all.map((one) => [
-        one.self ? `${one.name} *` : one.name,
-        [one.liveness.state, one.draining && 'draining', one.quarantine && 'quarantined'].filter(Boolean).join(', '),
-        one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
-        one.quarantine ?? one.draining?.why ?? one.liveness.why ?? '-',
-        one.liveness.by?.join(', ') ?? '-',
-        one.role,
-        one.site ?? '-',
-        one.engine ?? '-',
-        one.stack,
-      ]),
-    ),
+  text: ({ stacks: all, zones }) =>
+    [
+      table(
+        ['NAME', 'STATE', 'SINCE', 'WHY', 'SAID BY', 'ROLE', 'SITE', 'ENGINE', 'STACK'],
+        all.map((one) => [
+          one.self ? `${one.name} *` : one.name,
+          [one.liveness.state, one.draining && 'draining', one.quarantine && 'quarantined'].filter(Boolean).join(', '),
+          one.liveness.since ? `${age(Date.parse(one.liveness.since), Date.now())}` : '-',
+          one.quarantine ?? one.draining?.why ?? one.liveness.why ?? '-',
+          one.liveness.by?.join(', ') ?? '-',
+          one.role,
+          one.site ?? '-',
+          one.engine ?? '-',
+          one.stack,
+        ]),
+      ),
+      ...zones.map(
+        (one) => `zone ${sayZone(one)}: ${one.up ?? '?'} of ${one.stacks} stacks up, heard ${sayHeard(one)}`,
+      ),
+    ].join('\n'),
   async run({ registry }) {
     const described = new Map(
       registry.directory.list({ kind: 'stack', includeUnreachable: true }).map((one) => [one.stack, one.body]),
     );
-    const members = registry.members();
+    const zone = registry.member(registry.stack)?.zone;
+    const members = registry.members().filter((one) => one.zone === zone);
     const names = new Map(members.map(({ stack, name }) => [stack, name]));
     return {
       stacks: members.map((one) => {
@@ -179,6 +201,7 @@ export const stacks = declare({
           ...(one.quarantine === undefined ? {} : { quarantine: one.quarantine }),
         };
       }),
+      zones: readZones(registry).filter(({ own }) => !own),
     };
   },
 });

@@ -1,6 +1,6 @@
 // Operations that look at records: lists by kind, stack and filter, and one record by its name.
 import { z } from 'zod';
-import { maxFilterLength, parseFilter } from '#registry';
+import { maxFilterLength, parseFilter, type Registry } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
 import { table } from './table.ts';
@@ -86,7 +86,10 @@ export const get = declare({
   title: 'Get a record',
   sentence: 'Shows one record by KIND/NAME, or KIND/NAME@STACK where several stacks have one of that name.',
   input: z.object({ record: z.string().min(3).max(400).describe('KIND/NAME or KIND/NAME@STACK'), all }),
-  output: record.extend({ claimants: z.array(z.string()) }),
+  output: record.extend({
+    claimants: z.array(z.string()),
+    zone: z.string().optional().describe('the zone that has it, where it is another one'),
+  }),
   hints: 'look',
   http: { method: 'GET', path: '/api/record' },
   command: {
@@ -95,12 +98,25 @@ export const get = declare({
     examples: ['hermesh get ci/redis-ci', 'hermesh get stack/berlin', 'hermesh get ci/redis-ci@berlin --all'],
   },
   text: (one) => JSON.stringify(one, null, 2),
-  async run({ registry: { directory } }, { record: wanted, all: includeUnreachable = false }) {
+  async run({ registry }, { record: wanted, all: includeUnreachable = false }, { signal }) {
+    const { directory } = registry;
     const slash = wanted.indexOf('/');
     const kind = wanted.slice(0, slash);
     const found = slash > 0 ? directory.get(kind, wanted.slice(slash + 1), { includeUnreachable }) : undefined;
     if (!found) {
-      throw new DaemonError('not-found', `Cannot find the record "${wanted}"`, {
+      const { records, unanswered } =
+        slash > 0
+          ? await registry.find(kind, wanted.slice(slash + 1), { signal })
+          : { records: [], unanswered: [] as string[] };
+      const [elsewhere] = records;
+      if (elsewhere) {
+        const { name, stack, stackName, zone, body } = elsewhere;
+        const claimants = records.map((one) => `${one.name}@${one.stackName}`);
+        return { kind, name, stack, stackName, body, claimants, ...(zone === ownZone(registry) ? {} : { zone }) };
+      }
+      const silent =
+        unanswered.length > 0 ? `: the zones ${unanswered.map((each) => `"${each}"`).join(', ')} did not answer` : '';
+      throw new DaemonError('not-found', `Cannot find the record "${wanted}"${silent}`, {
         mend: includeUnreachable ? `hermesh ls ${kind}` : `hermesh ls ${kind} --all`,
       });
     }
@@ -108,6 +124,10 @@ export const get = declare({
     return { ...shown(found), claimants: claimants.map((one) => `${one.name}@${one.stackName}`) };
   },
 });
+
+function ownZone(registry: Registry): string | undefined {
+  return registry.member(registry.stack)?.zone;
+}
 
 interface Shown {
   readonly kind: string;

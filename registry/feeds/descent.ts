@@ -6,8 +6,8 @@ import { emptyRoot, hashBranch, hashLeaf, leavesOf, nibble, rootOf, step, type T
 
 /** Nodes in one question: an answer of as many branches has 570 KB at most. */
 export const maxPaths = 512;
-/** A trie of 10,000 records that are spread evenly has 4,600 branches; one that its owner made to be deep is given up. */
-const maxNodes = 4 * maxFeedRecords;
+/** A trie of 10,000 leaves that are spread evenly has 4,600 branches; one that was made to be deep is given up. */
+const nodesALeaf = 4;
 const maxDepth = 64;
 
 interface Open {
@@ -26,7 +26,11 @@ export class Descent {
   #open: readonly Open[];
   #nodes = 0;
 
-  constructor(own: Trie, root: Uint8Array) {
+  readonly #maxLeaves: number;
+
+  /** `root` is that of the other trie, which may have so many leaves. */
+  constructor(own: Trie, root: Uint8Array, maxLeaves = maxFeedRecords) {
+    this.#maxLeaves = maxLeaves;
     const isSame = sameBytes(rootOf(own), root);
     if (sameBytes(root, emptyRoot)) this.#gone(own);
     this.#open = isSame || sameBytes(root, emptyRoot) ? [] : [{ path: new Uint8Array(), hash: root, own }];
@@ -42,7 +46,7 @@ export class Descent {
     const asked = this.#open.slice(0, maxPaths);
     const next: Open[] = [];
     this.#nodes += asked.length;
-    if (nodes.length !== asked.length || this.#nodes > maxNodes) return false;
+    if (nodes.length !== asked.length || this.#nodes > nodesALeaf * this.#maxLeaves) return false;
     for (const [at, { path, hash, own }] of asked.entries()) {
       const node = nodes[at];
       if (!node || path.byteLength >= maxDepth) return false;
@@ -62,7 +66,7 @@ export class Descent {
       }
     }
     this.#open = [...this.#open.slice(asked.length), ...next];
-    return this.differing.size <= maxFeedRecords;
+    return this.differing.size <= this.#maxLeaves;
   }
 
   #leaf([key, hash]: WireLeaf, path: Uint8Array, own: Trie): boolean {

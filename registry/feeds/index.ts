@@ -24,7 +24,7 @@ export {
 export { type Applied, Feeds } from './feeds.ts';
 export { makeProvenRecord, maxProvenBytes, type ProvenRecord, verifyProvenRecord } from './proven.ts';
 export { provesEquivocation, type Quarantine, type QuarantineReason } from './quarantine.ts';
-export { maxPageRecords } from './served.ts';
+export { maxPageRecords, nodesAt } from './served.ts';
 export { FeedStore, type RecordRow } from './store.ts';
-export { type Trie, trieOf } from './trie.ts';
+export { find, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
 export { verifyWhole, type WholeFeed } from './whole.ts';

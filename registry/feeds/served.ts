@@ -78,8 +78,7 @@ export class Served {
 
   /** The nodes at paths of nibbles; null where nothing is. */
   nodes(feed: string, paths: readonly Uint8Array[]): (WireNode | null)[] {
-    const trie = this.#heldOf(feed)?.contents().trie;
-    return paths.map((path) => toWire(below(trie, path)));
+    return nodesAt(this.#heldOf(feed)?.contents().trie, paths);
   }
 
   /** The first of the records of these keys, as many as one answer holds. */
@@ -99,6 +98,10 @@ export class Served {
   }
 }
 
+/** The nodes of a trie at paths of nibbles, as they travel. */
+export function nodesAt(trie: Trie, paths: readonly Uint8Array[]): (WireNode | null)[] {
+  return paths.map((path) => toWire(below(trie, path)));
+}
 type Row = Pick<RecordRow, 'kind' | 'name' | 'body'>;
 
 function toWire(node: Trie): WireNode | null {

@@ -12,7 +12,7 @@ import {
 } from '#registry/feeds';
 import type { Clock } from '../clock.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import { maxPulledBytes } from './replicate.ts';
 
@@ -38,20 +38,22 @@ const feedAnswer = z.union([
   none,
 ]);
 
-const path = z.custom<Uint8Array>(
+/** The path to a node, in nibbles. */
+export const pathSchema = z.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.byteLength < 64 && value.every((nibble) => nibble < 16),
 );
 const trieRequest = z.strictObject({
   feed: feedName,
   /** The root that the nodes and records are to be under. */
   root: hash,
-  paths: z.array(path).max(maxPaths),
+  paths: z.array(pathSchema).max(maxPaths),
   keys: z.array(hash).max(maxPageRecords),
 });
 const leaf = z.tuple([hash, hash]);
-const node = z.union([leaf, z.array(z.union([hash, leaf]).nullable()).length(16)]).nullable();
+/** A node as it travels. */
+export const nodeSchema = z.union([leaf, z.array(z.union([hash, leaf]).nullable()).length(16)]).nullable();
 const trieAnswer = z.union([
-  z.strictObject({ nodes: z.array(node).max(maxPaths), records: z.array(changeSchema).max(maxPageRecords) }),
+  z.strictObject({ nodes: z.array(nodeSchema).max(maxPaths), records: z.array(changeSchema).max(maxPageRecords) }),
   // The feed went on meanwhile: where it stands.
   headAnswer,
   none,
@@ -63,22 +65,21 @@ export type Page = z.infer<typeof pageAnswer>;
 export function serveFeeds(
   network: Network,
   feeds: Feeds,
-  mayServe: (feed: StackId) => boolean,
+  mayServe: (feed: StackId, from: StackId) => boolean,
   admit: (from: StackId) => void = () => undefined,
 ): void {
   network.serve(feedProtocol, memberBounds, async (request, { from }) => {
     admit(from);
-    return toBytes(answerFeed(feeds, mayServe, request));
+    return toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request));
   });
   network.serve(trieProtocol, memberBounds, async (request, { from }) => {
     admit(from);
-    return toBytes(answerTrie(feeds, mayServe, request));
+    return toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request));
   });
 }
 
 function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
-  const read = fromBytes(feedRequest, request, maxMessageBytes);
-  if (!read) throw new Error('the request cannot be read');
+  const read = readRequest(feedRequest, request, maxMessageBytes);
   const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (read.have) {
@@ -92,8 +93,7 @@ function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, req
 }
 
 function answerTrie({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
-  const read = fromBytes(trieRequest, request, maxMessageBytes);
-  if (!read) throw new Error('the request cannot be read');
+  const read = readRequest(trieRequest, request, maxMessageBytes);
   const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (!served.isAt(read.feed, read.root)) return { head };

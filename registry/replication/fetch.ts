@@ -52,9 +52,9 @@ export class Fetch {
     this.#parts = parts;
     this.#intake = new Intake(parts.feeds, parts.clock, parts);
     const { network, feeds, membership, replica, admit } = parts;
-    // While a stack starts, the rows of its own feed may be ahead of its head.
-    const mayServe = (feed: StackId): boolean =>
-      membership.valid(feed) !== undefined && !(feed === network.stack && replica.isRestoring);
+    // Feeds don't leave their zone; and while a stack starts, the rows of its own feed may be ahead of its head.
+    const mayServe = (feed: StackId, from: StackId): boolean =>
+      membership.isNear(feed) && membership.isNear(from) && !(feed === network.stack && replica.isRestoring);
     serveFeeds(network, feeds, mayServe, (from) => admit('feed', from));
   }
 

@@ -36,6 +36,10 @@ export class Hearing {
       fault(from, 'flood');
       return 'ignore';
     }
+    if (!membership.isNear(from)) {
+      fault(from, 'other-mesh');
+      return 'reject';
+    }
     const heard = replica.hear(message);
     for (const each of heard.faults) fault(from, each);
     if (heard.verdict !== 'accept') return heard.verdict;

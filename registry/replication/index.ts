@@ -3,6 +3,6 @@ export { Barrier } from './barrier.ts';
 export { Conduct } from './conduct.ts';
 export { Connections } from './connections.ts';
 export { makeKept } from './overlay.ts';
-export { defaultReplicateOptions, Replica, type ReplicateOptions } from './replicate.ts';
+export { defaultReplicateOptions, Replica, type ReplicateOptions, type Surroundings } from './replicate.ts';
 export { Spread } from './spread.ts';
 export { HeldStore } from './store.ts';

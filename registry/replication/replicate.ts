@@ -52,8 +52,9 @@ const maxPublishedPerSecond = 1024 * 1024;
 export interface Surroundings {
   readonly self: StackId;
   mesh(): string;
+  /** Whether a stack is a member of the own zone: others' feeds are neither taken nor given. */
   isMember(stack: StackId): boolean;
-  /** All members, this stack among them. */
+  /** All members of the own zone, this stack among them. */
   members(): readonly StackId[];
   /** What anti-entropy may ask: the other members that aren't known to be down, connected or not. */
   candidates(): readonly StackId[];
@@ -74,6 +75,7 @@ export class Replica {
   readonly #published = new Published();
   readonly #fingerprints = new Fingerprints();
   #filledFor = '';
+  #comparedIn = '';
   #restore: Restore | undefined;
   #hasOwnConflict = false;
   #batch: VerifiedDelta[] = [];
@@ -126,8 +128,18 @@ export class Replica {
     return message ? [{ type: 'publish', message }] : [];
   }
 
+  /**
+   * One exchange brings both sides up to date: the one with the lower id asks. A stack that hasn't compared with anybody in
+   * this mesh asks all, since how many it met says whether it knows how far its own feed went.
+   */
   connected(stack: StackId): Deed[] {
-    return [{ type: 'exchange', with: stack }];
+    const isNew = this.#comparedIn !== this.#around.mesh() || this.isRestoring;
+    return isNew || this.#around.self < stack ? [{ type: 'exchange', with: stack }] : [];
+  }
+
+  /** Roster and heads were compared with a member. */
+  compared(): void {
+    this.#comparedIn = this.#around.mesh();
   }
 
   /** A published message came: what is to be said of it, before anything is taken in. */

@@ -6,25 +6,17 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fit, fromBytes, sameBytes, toBytes } from '../wire.ts';
+import { RegistryError } from '../registry-error.ts';
+import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import type { Asked, Conduct, Fault } from './conduct.ts';
 import { Fetch } from './fetch.ts';
 import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
 import { Hearing } from './hearing.ts';
 import type { Deed, Replica } from './replicate.ts';
+import { RosterExchange } from './roster-exchange.ts';
 
 const headsProtocol = '/hermesh/heads/1.0.0';
-const rosterProtocol = '/hermesh/roster/1.0.0';
-/** Statements in one message: about 400 bytes each. */
-const maxStatementsBytes = 512 * 1024;
-/** Statements whose ids are compared: what fits into one message. */
-const maxStatements = 10_000;
-/** Statements in one message. */
-const maxWires = 2_000;
-/** Rounds of a roster that comes in parts. */
-const maxRounds = 64;
-
 /** Parts of the feeds that are asked for at once: all of those that a whole is split into twice. */
 const maxParts = 256;
 /** Steps from the root to the feeds that differ. */
@@ -33,22 +25,19 @@ const maxSteps = 3;
 const maxExchanges = 8;
 const maxWaiting = 1_024;
 
-const digest = z.string().max(64);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const briefs = z.array(briefSchema).max(maxBriefs);
 const headsRequest = z.strictObject({
-  roster: digest.optional(),
+  roster: z.string().max(64).optional(),
   heads: bytesSchema(32).optional(),
   ask: z.array(prefixSchema).max(maxParts).optional(),
   offer: briefs.optional(),
 });
 const headsAnswer = z.strictObject({
-  statements: z.array(digest).max(maxStatements).nullable(),
+  /** The root of the roster's trie, where it is another one than was asked with. */
+  roster: digest.nullable(),
   parts: z.array(partSchema).max(maxParts).nullable(),
 });
-const wires = z.array(bytesSchema({ maxBytes: maxMessageBytes })).max(maxWires);
-const rosterRequest = z.strictObject({ want: z.array(digest).max(maxWires), give: wires });
-const rosterAnswer = z.strictObject({ statements: wires });
-
 /** What the driver needs of the registry that it belongs to. */
 export interface SpreadParts {
   readonly network: Network;
@@ -80,6 +69,7 @@ export class Spread {
   readonly #waiting = new Set<StackId>();
   readonly #hearing: Hearing;
   readonly #fetch: Fetch;
+  readonly #rosters: RosterExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #cancelTimer = (): void => undefined;
 
@@ -90,10 +80,7 @@ export class Spread {
       admit('heads', from);
       return this.#answerHeads(request, from);
     });
-    parts.network.serve(rosterProtocol, memberBounds, async (request, { from }) => {
-      admit('roster', from);
-      return this.#answerRoster(request, from);
-    });
+    this.#rosters = new RosterExchange({ ...parts, admit: (from) => admit('roster', from) });
     this.#fetch = new Fetch({
       ...parts,
       admit,
@@ -114,7 +101,7 @@ export class Spread {
   /** Listens to the mesh that this stack is in now. */
   enter(): void {
     const mesh = this.#parts.membership.roster.mesh;
-    const topic = topicOf(mesh);
+    const topic = topicOf(mesh, this.#parts.membership.zone);
     if (this.#topic.name !== topic) {
       // Of a mesh that was left nothing is heard any more, and its id is told to nobody.
       this.#topic.end();
@@ -132,10 +119,10 @@ export class Spread {
     for (const deed of deeds) {
       if (this.#parts.signal.aborted) return;
       if (deed.type === 'publish') {
-        this.#parts.network.publish(topicOf(this.#parts.membership.roster.mesh), deed.message);
+        this.#parts.network.publish(this.#topic.name, deed.message);
       } else if (deed.type === 'exchange') void this.exchange(deed.with);
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
-      else if (deed.type === 'statements') this.#state(deed.wires);
+      else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
       else if (deed.type === 'renew') this.#parts.renew(deed.counter);
       else this.#report(deed.what, deed.feed);
@@ -166,6 +153,7 @@ export class Spread {
     try {
       if (!this.#parts.network.connected().includes(peer)) await this.#parts.reach(peer, this.#parts);
       await this.#compare(peer);
+      this.#parts.replica.compared();
       this.#guarded('an exchange ended', () => this.#parts.exchanged(peer));
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
@@ -182,7 +170,9 @@ export class Spread {
   async #compare(peer: StackId): Promise<void> {
     const { replica, membership, clock } = this.#parts;
     const first = await this.#askHeads(peer, { roster: membership.roster.digest, heads: replica.digest() });
-    if (first.statements) await this.#exchangeRoster(peer, first.statements);
+    if (first.roster) await this.#rosters.with(peer, first.roster);
+    // What stands in the feeds of another zone is asked for record by record.
+    if (!membership.isNear(peer)) return;
     let parts: readonly Part[] = first.parts ?? [];
     const offer: Brief[] = [];
     for (let step = 0; step < maxSteps && parts.length > 0; step += 1) {
@@ -204,27 +194,6 @@ export class Spread {
     return answer;
   }
 
-  async #exchangeRoster(peer: StackId, theirs: readonly string[]): Promise<void> {
-    const { membership } = this.#parts;
-    const at = new Set(theirs);
-    const lacking = membership.statements.filter(({ id }) => !at.has(id));
-    const give = fit(lacking.slice(0, maxWires), maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire);
-    for (let round = 0; round < maxRounds; round += 1) {
-      const known = new Set(membership.statements.map(({ id }) => id));
-      const want = theirs.filter((id) => !known.has(id)).slice(0, maxWires);
-      if (want.length === 0 && (round > 0 || give.length === 0)) return;
-      const request = toBytes({ want, give: round === 0 ? give : [] });
-      const answer = fromBytes(rosterAnswer, await this.#ask(peer, rosterProtocol, request), maxMessageBytes);
-      if (!answer || this.#state(answer.statements) === 0) return;
-    }
-  }
-
-  #state(statements: readonly Uint8Array[]): number {
-    const fresh = this.#parts.membership.add(statements);
-    if (fresh.length > 0) this.#parts.stated(fresh);
-    return fresh.length;
-  }
-
   #ask(peer: StackId, protocol: string, request: Uint8Array): Promise<Uint8Array> {
     return ask(this.#parts, peer, protocol, request, this.#parts);
   }
@@ -232,35 +201,28 @@ export class Spread {
   #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
     const { replica, membership, clock } = this.#parts;
     const read = this.#read(headsRequest, request, from);
-    if (read.offer) this.do(replica.claims(read.offer, from, clock.monotonic()));
+    const isNear = membership.isNear(from);
+    if (read.offer && isNear) this.do(replica.claims(read.offer, from, clock.monotonic()));
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
     const isSame = read.heads === undefined || sameBytes(read.heads, replica.digest());
-    const prefixes = [...new Set([...(isSame ? [] : ['']), ...(read.ask ?? [])])];
+    const prefixes = isNear ? [...new Set([...(isSame ? [] : ['']), ...(read.ask ?? [])])] : [];
     return toBytes({
-      statements: sameRoster ? null : membership.statements.slice(0, maxStatements).map(({ id }) => id),
+      roster: sameRoster ? null : membership.roster.digest,
       parts: prefixes.length > 0 ? prefixes.map((prefix) => replica.part(prefix)) : null,
     });
-  }
-
-  #answerRoster(request: Uint8Array, from: StackId): Uint8Array {
-    const read = this.#read(rosterRequest, request, from);
-    this.#state(read.give);
-    const want = new Set(read.want);
-    const found = this.#parts.membership.statements.filter(({ id }) => want.has(id));
-    return toBytes({ statements: fit(found, maxStatementsBytes, ({ wire }) => wire).map(({ wire }) => wire) });
   }
 
   #read<Schema extends z.ZodType>(schema: Schema, request: Uint8Array, from: StackId): z.output<Schema> {
     const read = fromBytes(schema, request, maxMessageBytes);
     if (read !== undefined) return read;
     this.fault(from, 'refused-shape');
-    throw new Error('the request cannot be read');
+    throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
   }
 
   #admit(what: Asked, from: StackId): void {
     if (this.#parts.conduct.asked(from, what, this.#parts.clock.monotonic())) return;
     this.fault(from, 'flood');
-    throw new Error(`too many requests of ${what}`);
+    throw new RegistryError('busy', `Cannot answer: too many requests of ${what} came from "${from}"`);
   }
 
   #report(what: Extract<Deed, { type: 'report' }>['what'], feed: string): void {
@@ -293,6 +255,6 @@ export class Spread {
   }
 }
 
-function topicOf(mesh: string): string {
-  return `/hermesh/feeds/1.0.0/${mesh}`;
+function topicOf(mesh: string, zone: string): string {
+  return `/hermesh/feeds/1.0.0/${mesh}${zone === '' ? '' : `/${zone}`}`;
 }

@@ -4,7 +4,7 @@ import { type Identity, isStackId, verifyBy } from '../identity.ts';
 import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, toBytes } from '../wire.ts';
 import type { Membership } from './membership.ts';
 import { concerns, maxStatementBytes, type Statement, stackNameSchema, verifyStatement } from './statement.ts';
 import type { InviteRow, RosterStore } from './store.ts';
@@ -28,6 +28,8 @@ const requestSchema = z.strictObject({
   stack,
   invite: stack,
   name: stackNameSchema,
+  /** The zone that the joiner asks for; left out: that of the stack which invited it. */
+  zone: stackNameSchema.optional(),
   x25519: bytesSchema(32),
   nonce: bytesSchema(16),
   addresses,
@@ -42,6 +44,7 @@ const refusals = [
   'invite-unknown',
   'wrong-mesh',
   'name-taken',
+  'zone-full',
   'revoked',
   'join-refused',
   'version-mismatch',
@@ -67,11 +70,13 @@ export class Admission {
   readonly #store: RosterStore;
   readonly #membership: Membership;
   readonly #now: () => number;
+  readonly #maxZoneMembers: number;
 
-  constructor(store: RosterStore, membership: Membership, now: () => number) {
+  constructor(store: RosterStore, membership: Membership, now: () => number, maxZoneMembers: number) {
     this.#store = store;
     this.#membership = membership;
     this.#now = now;
+    this.#maxZoneMembers = maxZoneMembers;
   }
 
   /** Stores an invite; throws `not-admin` where this stack may not grant the role, `invite-invalid` beyond its bounds, `clock-off`. */
@@ -135,10 +140,21 @@ export class Admission {
         ),
       };
     }
+    const zone = read.zone ?? this.#membership.zone;
+    if (this.#isFull(zone, read.stack)) {
+      return {
+        answer: refuse(
+          'zone-full',
+          `the zone "${zone}" has ${this.#maxZoneMembers} stacks, which is all it may; start with --zone and another name`,
+        ),
+      };
+    }
     if (read.probe) return { answer: this.#welcome(invite) };
     try {
       const admitted = this.#store.database.transaction(() => {
-        const certificate = this.#membership.certify(read.stack, read.name, invite.role as MemberRole, read.x25519);
+        const { stack: joiner, name, x25519 } = read;
+        const role = invite.role as MemberRole;
+        const certificate = this.#membership.certify({ stack: joiner, name, zone, role, x25519 });
         this.#store.addInviteUse(from, read.stack, certificate.id);
         this.#store.setAddresses(read.stack, read.addresses);
         return certificate;
@@ -153,6 +169,15 @@ export class Admission {
         };
       return { answer: refuse('join-refused', 'the inviting stack is no longer an admin; ask another one') };
     }
+  }
+
+  /** Admins that admit at once may pass the limit by as many: it bounds what replication costs, and isn't a right. */
+  #isFull(zone: string, joiner: StackId): boolean {
+    let count = 0;
+    for (const { stack: member, zone: at } of this.#membership.roster.memberships.values()) {
+      if (at === zone && member !== joiner && this.#membership.valid(member)) count += 1;
+    }
+    return count >= this.#maxZoneMembers;
   }
 
   #welcome({ role, uses, used }: InviteRow): Uint8Array {
@@ -189,6 +214,7 @@ export function makeJoinRequest(
   token: InviteToken,
   facts: {
     readonly name: string;
+    readonly zone?: string;
     readonly addresses: readonly string[];
     readonly nonce: Uint8Array;
     readonly probe?: boolean;
@@ -199,6 +225,7 @@ export function makeJoinRequest(
     stack: identity.stack,
     invite: inviteKey(token.secret),
     name: facts.name,
+    ...(facts.zone && { zone: facts.zone }),
     x25519: identity.box.publicKey,
     nonce: new Uint8Array(facts.nonce),
     addresses: facts.addresses.slice(0, 16),
@@ -250,7 +277,7 @@ function signedMessage(body: Uint8Array): Uint8Array {
 
 function readRequest(wire: Uint8Array): z.infer<typeof requestSchema> | undefined {
   const parts = fromBytes(signedRequestSchema, wire, maxJoinRequestBytes);
-  const request = parts && fromBytes(requestSchema, parts[0], maxJoinRequestBytes);
+  const request = parts && fromSignedBytes(requestSchema, parts[0], maxJoinRequestBytes);
   return parts && request && verifyBy(request.stack, signedMessage(parts[0]), parts[1]) ? request : undefined;
 }
 

@@ -4,7 +4,7 @@ import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import type { SignedRoot } from './roots.ts';
-import { type Membership as Member, type Roster, readRoster, rightful } from './roster.ts';
+import { extendRoster, type Membership as Member, type Roster, readRoster, rightfulIn } from './roster.ts';
 import {
   certificateMs,
   makeStatement,
@@ -22,6 +22,9 @@ const backdatedMs = 5 * 60 * 1000;
 
 /** Certificates that one leave names: those of more than two years of renewals, and older ones ran out. */
 const maxLeftCertificates = 16;
+
+/** What a certificate says of a stack. */
+export type Certified = Pick<Member, 'stack' | 'name' | 'zone' | 'role' | 'x25519'>;
 
 export class Membership {
   readonly #store: RosterStore;
@@ -61,6 +64,16 @@ export class Membership {
     );
   }
 
+  /** The zone of this stack. */
+  get zone(): string {
+    return this.#roster.memberships.get(this.#identity.stack)?.zone ?? '';
+  }
+
+  /** Whether a stack is a member of the own zone, with which everything is replicated. */
+  isNear(stack: StackId): boolean {
+    return this.valid(stack)?.zone === this.zone;
+  }
+
   /** The membership of a stack whose certificate stands and hasn't run out. */
   valid(stack: StackId): Member | undefined {
     const member = this.#roster.memberships.get(stack);
@@ -76,10 +89,11 @@ export class Membership {
 
   /** Adds statements that have effect, in a transaction of their own where none is open; returns those that were new. */
   add(wires: readonly Uint8Array[]): readonly Statement[] {
-    const known = new Set(this.#statements.map((statement) => statement.id));
-    const verified = wires.flatMap((wire) => verifyStatement(wire) ?? []).filter(({ id }) => !known.has(id));
-    const fresh = rightful(this.#roster.mesh, this.#statements, verified);
-    if (fresh.length > 0) this.#keep(this.#roster.mesh, [...this.#statements, ...fresh], fresh);
+    const verified = wires.flatMap((wire) => verifyStatement(wire) ?? []);
+    const fresh = rightfulIn(this.#roster, this.#statements, verified);
+    if (fresh.length === 0) return fresh;
+    const all = [...this.#statements, ...fresh];
+    this.#keep(extendRoster(this.#roster, fresh, all), all, fresh);
     return fresh;
   }
 
@@ -94,7 +108,7 @@ export class Membership {
   }
 
   /** Founds a mesh with this stack as its only admin, in the open transaction; what was before is forgotten. */
-  found(name: string, nonce: Uint8Array): void {
+  found(name: string, nonce: Uint8Array, zone = ''): void {
     const createdAt = Math.floor(this.#now());
     const payload: Root = {
       type: 'root',
@@ -106,21 +120,28 @@ export class Membership {
     };
     const mesh = rootHash(payload);
     const root = makeStatement(payload, this.#identity);
-    this.enter(mesh, [root, this.#certify(mesh, this.#identity.stack, name, 'admin', this.#identity.box.publicKey)]);
+    const own = {
+      stack: this.#identity.stack,
+      name,
+      zone,
+      role: 'admin',
+      x25519: this.#identity.box.publicKey,
+    } as const;
+    this.enter(mesh, [root, this.#certify(mesh, own)]);
   }
 
   /** Takes the statements of another mesh in place of the own ones, in the open transaction. */
   enter(mesh: string, statements: readonly Statement[]): void {
     this.#store.dropMembership();
     this.#store.setSetting('mesh', mesh);
-    this.#keep(mesh, statements, statements);
+    this.#keep(readRoster(mesh, statements), statements, statements);
   }
 
   /** Issues a certificate; throws `not-admin` where this stack may not, `clock-off` where its clock is wrong. */
-  certify(stack: StackId, name: string, role: MemberRole, x25519: Uint8Array): Statement {
-    this.requireIssuer(role);
+  certify(member: Certified): Statement {
+    this.requireIssuer(member.role);
     this.#requireClock();
-    const statement = this.#certify(this.#roster.mesh, stack, name, role, x25519);
+    const statement = this.#certify(this.#roster.mesh, member);
     this.add([statement.wire]);
     return statement;
   }
@@ -139,7 +160,7 @@ export class Membership {
     const own = this.#roster.memberships.get(this.#identity.stack);
     if (!own || !this.isDue(own.stack) || !this.#roster.isFounder(own.stack)) return [];
     this.#requireClock();
-    return this.add([this.#certify(this.#roster.mesh, own.stack, own.name, own.role, own.x25519).wire]);
+    return this.add([this.#certify(this.#roster.mesh, own).wire]);
   }
 
   /**
@@ -268,19 +289,18 @@ export class Membership {
     return this.add([makeStatement(root, this.#identity).wire]);
   }
 
-  #certify(mesh: string, stack: StackId, name: string, role: MemberRole, x25519: Uint8Array): Statement {
+  #certify(mesh: string, { stack, name, zone, role, x25519 }: Certified): Statement {
     const now = Math.floor(this.#now());
-    const notBefore = Math.max(0, now - backdatedMs);
-    const box = new Uint8Array(x25519);
+    const dates = { notBefore: Math.max(0, now - backdatedMs), notAfter: now + certificateMs };
+    const where = zone === '' ? {} : { zone };
     return makeStatement(
-      { type: 'certificate', mesh, stack, name, role, x25519: box, notBefore, notAfter: now + certificateMs },
+      { type: 'certificate', mesh, stack, name, ...where, role, x25519: new Uint8Array(x25519), ...dates },
       this.#identity,
     );
   }
 
-  #keep(mesh: string, all: readonly Statement[], fresh: readonly Statement[]): void {
-    const before = { statements: this.#statements, roster: this.#roster };
-    const roster = readRoster(mesh, all);
+  #keep(roster: Roster, all: readonly Statement[], fresh: readonly Statement[]): void {
+    const before = { mesh: this.#roster.mesh, statements: this.#statements };
     // Seen at once by what runs in the same transaction; taken back with it.
     this.#statements = all;
     this.#roster = roster;
@@ -290,7 +310,7 @@ export class Membership {
       });
     } catch (error) {
       this.#statements = before.statements;
-      this.#roster = before.roster;
+      this.#roster = readRoster(before.mesh, before.statements);
       throw error;
     }
   }

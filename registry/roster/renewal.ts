@@ -29,7 +29,7 @@ const answerSchema = z.union([
 ]);
 
 /**
- * Answers a stack that asks for a new certificate of the same name, role and key: the one it has where that isn't due. One
+ * Answers a stack that asks for a new certificate of the same name, zone, role and key: the one it has where that isn't due. One
  * that left or was revoked gets none. What it shows (a founder that was away renews itself) is taken where it has effect.
  */
 export function answerRenewal(
@@ -48,7 +48,7 @@ export function answerRenewal(
   if (member?.state !== 'valid') return refuse('revoked', 'your certificate was given up or revoked', added);
   if (!membership.isDue(from)) return { answer: show(membership, from), stated: added };
   try {
-    const renewed = membership.certify(from, member.name, member.role, member.x25519);
+    const renewed = membership.certify(member);
     return { answer: show(membership, from), stated: [...added, renewed] };
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;

@@ -47,7 +47,7 @@ async function withRogue(sky: Constellation, serve: Readonly<Record<string, (mes
 const headsOf = (mesh: string): Handler => {
   const { head, hash } = deltaOf(mesh, 9, []);
   const at = { feed: head.feed, epoch: head.epoch, sequence: head.sequence, hash };
-  return async () => toBytes({ statements: null, parts: [{ prefix: '', briefs: [briefOf(at)] }] });
+  return async () => toBytes({ roster: null, parts: [{ prefix: '', briefs: [briefOf(at)] }] });
 };
 
 test('a feed that never fits its head is asked for with growing pauses', async () => {
@@ -96,7 +96,7 @@ test('a member that never answers a pull does not keep the others from pulling',
       const nodes = ['rogue', 'one', 'two'].map((word) => identityOf(word).stack);
       const epoch = { counter: 99, nonce: new Uint8Array(16) };
       const briefs = nodes.map((feed) => briefOf({ feed, epoch, sequence: 1, hash: new Uint8Array(32) }));
-      return toBytes({ statements: null, parts: [{ prefix: '', briefs }] });
+      return toBytes({ roster: null, parts: [{ prefix: '', briefs }] });
     },
     feed: () => never,
   });

@@ -56,7 +56,15 @@ export function settleMesh(count: number, records: number, random: Random): Sett
   const membership = new Membership(new RosterStore(template), founder, () => epochMs - admittedMs);
   template.transaction(() => membership.found(nameOf(0), random.bytes(16)));
   identities.forEach((identity, index) => {
-    if (index > 0) membership.certify(identity.stack, nameOf(index), 'member', identity.box.publicKey);
+    if (index > 0) {
+      membership.certify({
+        stack: identity.stack,
+        name: nameOf(index),
+        role: 'member',
+        x25519: identity.box.publicKey,
+        zone: '',
+      });
+    }
   });
   const { mesh } = membership.roster;
   const all = new Feeds(new FeedStore(template), founder, () => undefined);

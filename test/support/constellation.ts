@@ -60,6 +60,9 @@ export interface ConstellationOptions {
   readonly metrics?: Metrics;
   readonly log?: Log;
   readonly now?: () => number;
+  /** The zone that is founded or asked for. */
+  readonly zone?: string;
+  readonly maxZoneMembers?: number;
   readonly liveness?: RegistryOptions['liveness'];
   readonly timeSample?: RegistryOptions['timeSample'];
 }
@@ -99,6 +102,9 @@ export class Constellation implements AsyncDisposable {
       ...(all.liveness && { liveness: all.liveness }),
       ...(all.timeSample && { timeSample: all.timeSample }),
       retryMs: 50,
+      zones: { lookMs: 100, refreshMs: 1_000, roundMs: 200, staleMs: 3_000 },
+      ...(all.zone === undefined ? {} : { zone: all.zone }),
+      ...(all.maxZoneMembers === undefined ? {} : { maxZoneMembers: all.maxZoneMembers }),
     });
     // As a daemon does, so that the others know where to dial it.
     registry.write([{ kind: 'stack', name, body: { name, addresses: [...network.addresses()] } }]);
