@@ -27,6 +27,8 @@ export interface Kept {
   readonly admission: Admission;
   readonly members: Members;
   readonly directory: Directory;
+  /** Leaves nothing to be taken for lost at the next start. */
+  settle(): void;
 }
 
 /** Opens it from the database; what an earlier run that was killed left half done is put in order first. */
@@ -102,10 +104,20 @@ export function openKept(
     admission,
     members,
     directory,
+    settle: () => settle(feedStore, options.log),
   };
 }
 
 const saidOfClone = 'two stacks run with its identity';
+
+/** A store that takes nothing more (a full disk) ends no stop: the next start leaves a gap then. */
+function settle(store: FeedStore, log: RegistryOptions['log']): void {
+  try {
+    store.settlePositions();
+  } catch (error) {
+    log.debug({ error }, 'positions were not settled');
+  }
+}
 
 /** What is told of a feed from which nothing more is taken. */
 function sayQuarantine(quarantine: Quarantine | undefined): string {

@@ -170,6 +170,7 @@ class OpenRegistry implements Registry {
         this.timeSample({ stack, offsetMs, roundTripMs });
         options.timeSample?.(stack, offsetMs, roundTripMs);
       },
+      zone: () => membership.zone,
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
@@ -375,6 +376,7 @@ class OpenRegistry implements Registry {
     await this.#watch.stop();
     this.#stop.abort();
     this.#kept.members.close();
+    this.#kept.settle();
     this.directory.wake();
   }
 

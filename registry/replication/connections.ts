@@ -37,6 +37,8 @@ export class Connections {
   readonly #parts: ConnectionParts;
   readonly #timers = new Map<StackId, () => void>();
   readonly #attempts = new Map<StackId, number>();
+  /** Where a member was dialled last: elsewhere it is tried at once. */
+  readonly #tried = new Map<StackId, string>();
   readonly #dialling = new Set<StackId>();
   readonly #since = new Map<StackId, number>();
   /** Members that are connected only because something was asked of them, and how to stop waiting for the end of it. */
@@ -62,13 +64,22 @@ export class Connections {
     const { network, retryMs, chance } = this.#parts;
     const kept = this.#parts.kept();
     for (const stack of [...this.#timers.keys()]) if (!kept.has(stack)) this.#forget(stack);
+    for (const stack of [...this.#tried.keys()]) if (!kept.has(stack)) this.#tried.delete(stack);
     // A mesh that grew: who was kept by both sides is let go by both.
     for (const stack of this.#kept) if (!kept.has(stack) && connected.has(stack)) this.#letGoLater(stack);
     this.#kept = kept;
     for (const stack of kept) {
       this.#reached.get(stack)?.();
       this.#reached.delete(stack);
-      if (connected.has(stack) || this.#timers.has(stack) || this.#dialling.has(stack)) continue;
+      if (connected.has(stack) || this.#dialling.has(stack)) continue;
+      // A member is known before its feed says where it is: what failed till then says nothing.
+      const tried = this.#tried.get(stack);
+      if (tried !== undefined && tried !== this.#parts.addressesOf(stack).join(' ')) {
+        this.#tried.delete(stack);
+        this.#attempts.delete(stack);
+        this.#forget(stack);
+      }
+      if (this.#timers.has(stack)) continue;
       const first = firstDialMs(network.stack, stack, { members: kept.size, retryMs, chance: chance() });
       this.#later(stack, this.#attempts.has(stack) ? this.#pause(stack) : first);
     }
@@ -114,6 +125,7 @@ export class Connections {
     this.#dialling.add(stack);
     try {
       const addresses = this.#parts.addressesOf(stack);
+      this.#tried.set(stack, addresses.join(' '));
       await within(clock, dialTimeoutMs, { signal }, (limit) => network.connect(stack, addresses, { signal: limit }));
     } catch (error) {
       // While this stack dialled, the other one may have come by itself.
@@ -142,6 +154,7 @@ export class Connections {
 
   #up(stack: StackId): void {
     this.#forget(stack);
+    this.#tried.delete(stack);
     this.#since.set(stack, this.#parts.clock.monotonic());
     this.#parts.connected(stack);
   }

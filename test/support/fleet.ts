@@ -95,7 +95,12 @@ export async function startFleet(names: readonly string[], options: FleetOptions
     for (const joiner of joiners) {
       // An inviter that has too much to do for a handshake closes the door; asking again is what a person would do.
       const join = async (): Promise<true> => {
-        await joiner.client.call('POST', '/api/mesh/join', { token });
+        try {
+          await joiner.client.call('POST', '/api/mesh/join', { token });
+        } catch (error) {
+          say(`"${joiner.name}": ${(error as Error).message}`);
+          throw error;
+        }
         return true;
       };
       await eventually(`"${joiner.name}" joins`, join, { timeoutMs: joinedWithinMs, everyMs: 1_000 });
