@@ -67,7 +67,8 @@ class OpenRegistry implements Registry {
     this.#options = options;
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
-    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere });
+    const isCloned = (): boolean => this.#ownFeed.isQuarantined;
+    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere, isCloned });
     this.#kept = kept;
     const { self, rosterStore, feedStore, kinds, judged, membership, standing, held, feeds, admission, members } = kept;
     this.stack = self;
