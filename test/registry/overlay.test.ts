@@ -73,7 +73,7 @@ test('after a restart of a large mesh dials are spread over seconds, and those o
   assert.equal(firstDialMs('b', 'a', { members: 3, retryMs: 1_000, chance: 0 }), 1_000);
 });
 
-function open(kept: () => ReadonlySet<string>, { isFound = () => true } = {}) {
+function open(kept: () => ReadonlySet<string>, { isFound = (): boolean => true } = {}) {
   const hub = new MemoryHub();
   const clock = virtualClock();
   const [one, two] = [hub.open(identityOf('one')), hub.open(identityOf('two'))];
