@@ -10,6 +10,7 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import type { Gate } from './gate.ts';
+import { gathering } from './gather.ts';
 
 /** The services of a member's node. */
 export type MemberNode = Libp2p<{ guard: object; ping: object; identify: Identify; pubsub: GossipSub }>;
@@ -24,8 +25,6 @@ const inboundConnectionThreshold = 100;
  */
 const maxIncomingPendingConnections = 1_000;
 export const inboundUpgradeTimeoutMs = 4_000;
-/** Notices a half-open connection within a minute, and keeps idle sockets from being closed at two. */
-const monitorIntervalMs = 30_000;
 /** The most that one gossip message carries. */
 export const maxPublishBytes = 256 * 1024;
 /** Gossip that waits for one slow peer. */
@@ -51,9 +50,10 @@ export async function makeMemberNode(options: NodeOptions): Promise<MemberNode> 
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    // Members say nothing for long; whether one is still there is asked by TCP, and by its observers.
+    transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })],
+    connectionEncrypters: [gathering(noise())],
+    streamMuxers: [yamux({ enableKeepAlive: false })],
     connectionGater: gate.gater(),
     connectionManager: {
       maxConnections,
@@ -62,7 +62,7 @@ export async function makeMemberNode(options: NodeOptions): Promise<MemberNode> 
       inboundUpgradeTimeout: inboundUpgradeTimeoutMs,
       reconnectRetries: 0,
     },
-    connectionMonitor: { pingInterval: monitorIntervalMs },
+    connectionMonitor: { enabled: false },
     services: {
       // First of all, so that every handler that the others register stands behind the gate.
       guard: ({ registrar }: { registrar: Registrar }) => {
