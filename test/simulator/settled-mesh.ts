@@ -14,6 +14,7 @@ import {
 } from '#registry';
 import { FeedStore, Feeds, verifyDelta } from '#registry/feeds';
 import { Membership, RosterStore } from '#registry/roster';
+import { zoneKind } from '#registry/zones';
 import { Kinds } from '../../registry/kind.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { epochMs } from './machine.ts';
@@ -56,7 +57,8 @@ export function settleMesh(count: number, records: number, random: Random): Sett
   const membership = new Membership(new RosterStore(template), founder, () => epochMs - admittedMs);
   template.transaction(() => membership.found(nameOf(0), random.bytes(16)));
   identities.forEach((identity, index) => {
-    if (index > 0) membership.certify(identity.stack, nameOf(index), 'member', identity.box.publicKey);
+    const { stack, box } = identity;
+    if (index > 0) membership.certify({ stack, name: nameOf(index), zone: '', role: 'member', x25519: box.publicKey });
   });
   const { mesh } = membership.roster;
   const all = new Feeds(new FeedStore(template), founder, () => undefined);
@@ -68,7 +70,7 @@ export function settleMesh(count: number, records: number, random: Random): Sett
     }
   });
   // All were judged by the kinds that each stack knows.
-  new RosterStore(template).setSetting('kinds', new Kinds([noteKind]).fingerprint());
+  new RosterStore(template).setSetting('kinds', new Kinds([zoneKind, noteKind]).fingerprint());
   const file = path.join(tmpdir(), `hermesh-simulator-${process.pid}-${Math.floor(performance.now() * 1_000)}.db`);
   template.prepare('VACUUM INTO ?').run(file);
   template[Symbol.dispose]();
