@@ -3,14 +3,10 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
 import { models } from './model.ts';
 import { print } from './report.ts';
 import { scenarios } from './scenarios.ts';
 import { simulate } from './simulate.ts';
-
-/** A thousand stacks need more than the default heap. */
-setFlagsFromString('--max-old-space-size=9000');
 
 const usage = `Usage: npm run simulate -- [options]
 
