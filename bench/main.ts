@@ -1,9 +1,10 @@
-// `npm run bench`: measures each row, prints them as a table, and writes bench/results.json.
-import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+// `npm run bench`: measures each row, prints them as a table, and keeps each in bench/results.json.
+import { readFile, writeFile } from 'node:fs/promises';
+import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { calibrationRow } from './rows/calibration.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
 import { detectionRows } from './rows/detection.ts';
@@ -15,6 +16,9 @@ import { replicationRow } from './rows/replication.ts';
 import { restRow } from './rows/rest.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
 
+/** A result as the file keeps it: when it was measured, and the load of the minute before. */
+type Kept = Result & { readonly at: string; readonly load: number };
+
 const rows: readonly Row[] = [
   startRow,
   statusRow,
@@ -24,6 +28,7 @@ const rows: readonly Row[] = [
   newcomerRow,
   changeCostRow,
   ...convergenceRows,
+  calibrationRow,
   ...detectionRows,
   restRow,
   ...memoryRows,
@@ -49,22 +54,29 @@ if (values.help || unknown.length > 0) {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const file = path.join(import.meta.dirname, 'results.json');
+const machine = { cores: cpus().length, cpu: cpus()[0]?.model, node: process.version };
 const results: Result[] = [];
 for (const row of rows.filter(({ name }) => wanted?.includes(name) ?? true)) {
   say(`${row.name}: ${row.claim}`);
-  results.push(resultOf(row, await row.measure(Number(values.rounds), (text) => say(`  ${text}`))));
+  const load = loadavg()[0] ?? 0;
+  const result = resultOf(row, await row.measure(Number(values.rounds), (text) => say(`  ${text}`)));
+  results.push(result);
+  await keep({ ...result, at: new Date().toISOString(), load });
 }
 
 process.stdout.write(`${table(results)}\n`);
-const file = path.join(import.meta.dirname, 'results.json');
-if (wanted === undefined) {
-  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, node: process.version };
-  await writeFile(file, `${JSON.stringify({ at: new Date().toISOString(), machine, results }, null, 2)}\n`);
-  say(`Written to ${file}`);
-} else {
-  say('Only some rows were measured: bench/results.json stays as it was.');
-}
+say(`Written to ${file}`);
 process.exitCode = results.every(({ holds }) => holds) ? 0 : 1;
+
+/** Replaces the row in the file, at once: a later row that breaks loses none that was measured. */
+async function keep(measured: Kept): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => '{}');
+  const known = (JSON.parse(text) as { results?: readonly Kept[] }).results ?? [];
+  const all = [...known.filter(({ name }) => name !== measured.name), measured];
+  const kept = rows.flatMap(({ name }) => all.find((one) => one.name === name) ?? []);
+  await writeFile(file, `${JSON.stringify({ machine, results: kept }, null, 2)}\n`);
+}
 
 function table(all: readonly Result[]): string {
   const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1));

@@ -35,7 +35,7 @@ export type {
   Verdict,
 } from './network.ts';
 export { defaultChannelMessageBytes, maxChannelQueueBytes, mayOpen } from './network.ts';
-export { openRegistry } from './registry.ts';
+export { openRegistry } from './open.ts';
 export type { RegistryErrorCode } from './registry-error.ts';
 export { RegistryError } from './registry-error.ts';
 export type { MayStand } from './standing.ts';

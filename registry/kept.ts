@@ -27,12 +27,20 @@ export interface Kept {
   readonly admission: Admission;
   readonly members: Members;
   readonly directory: Directory;
+  /** Leaves nothing to be taken for lost at the next start. */
+  settle(): void;
 }
 
 /** Opens it from the database; what an earlier run that was killed left half done is put in order first. */
 export function openKept(
   options: RegistryOptions,
-  told: Pick<MembersParts, 'seen' | 'ownAddresses' | 'elsewhere'>,
+  {
+    isCloned,
+    ...told
+  }: Pick<MembersParts, 'seen' | 'ownAddresses' | 'elsewhere'> & {
+    /** Whether this stack stopped to sign, as another one runs with its identity. */
+    readonly isCloned: () => boolean;
+  },
 ): Kept {
   const { database, identity, clock } = options;
   const self = identity.stack;
@@ -61,8 +69,10 @@ export function openKept(
     pardoned: (feed) => membership.roster.pardons.get(feed) ?? 0,
   });
   const admission = new Admission(rosterStore, membership, judged.now, options.maxZoneMembers ?? maxZoneMembers);
-  const quarantineOf = (stack: StackId): string | undefined =>
-    feeds.isQuarantined(stack) ? sayQuarantine(feeds.quarantineOf(stack)) : undefined;
+  const quarantineOf = (stack: StackId): string | undefined => {
+    if (feeds.isQuarantined(stack)) return sayQuarantine(feeds.quarantineOf(stack));
+    return stack === self && isCloned() ? saidOfClone : undefined;
+  };
   let directory: Directory;
   const members = new Members({
     self,
@@ -94,10 +104,22 @@ export function openKept(
     admission,
     members,
     directory,
+    settle: () => settle(feedStore, options.log),
   };
+}
+
+const saidOfClone = 'two stacks run with its identity';
+
+/** A store that takes nothing more (a full disk) ends no stop: the next start leaves a gap then. */
+function settle(store: FeedStore, log: RegistryOptions['log']): void {
+  try {
+    store.settlePositions();
+  } catch (error) {
+    log.debug({ error }, 'positions were not settled');
+  }
 }
 
 /** What is told of a feed from which nothing more is taken. */
 function sayQuarantine(quarantine: Quarantine | undefined): string {
-  return quarantine?.reason === 'clone' ? 'two stacks run with its identity' : 'it signed two histories of its records';
+  return quarantine?.reason === 'clone' ? saidOfClone : 'it signed two histories of its records';
 }

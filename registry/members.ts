@@ -43,21 +43,15 @@ export class Members {
 
   /** All that the roster knows, by name; also those that left or were revoked. */
   list(): Member[] {
-    const told = new Map(
-      this.#parts
-        .directory()
-        .list({ kind: stackKind, includeUnreachable: true })
-        .map(({ stack, body }) => [stack, body.addresses]),
-    );
     return [...this.#parts.membership.roster.memberships.values()]
-      .map((each) => this.#toMember(each, told.get(each.stack)))
+      .map((each) => this.#toMember(each))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.stack < b.stack ? -1 : 1));
   }
 
   /** One of them; undefined for a stranger. */
   of(stack: StackId): Member | undefined {
     const found = this.#parts.membership.roster.memberships.get(stack);
-    return found && this.#toMember(found, this.#toldBy(stack));
+    return found && this.#toMember(found);
   }
 
   /** The members with a valid certificate, but this stack. */
@@ -89,7 +83,11 @@ export class Members {
 
   /** Where a stack can be dialled: what it says of itself, then what was told when it joined. */
   addressesOf(stack: StackId): readonly string[] {
-    return this.#addresses(stack, this.#toldBy(stack));
+    const { elsewhere, store } = this.#parts;
+    return [...new Set([...this.#toldBy(stack), ...elsewhere(stack), ...store.addresses(stack)])].slice(
+      0,
+      maxAddresses,
+    );
   }
 
   /** A name means the one member that has it now, not one that went; throws `unknown-stack` where there are several. */
@@ -130,10 +128,7 @@ export class Members {
     return this.#near;
   }
 
-  #toMember(
-    { stack, name, zone, role, notAfter, x25519 }: CertifiedMember,
-    told: readonly string[] | undefined,
-  ): Member {
+  #toMember({ stack, name, zone, role, notAfter, x25519 }: CertifiedMember): Member {
     const { self, ownAddresses, quarantineOf } = this.#parts;
     const quarantine = quarantineOf(stack);
     return {
@@ -143,24 +138,19 @@ export class Members {
       role,
       self: stack === self,
       liveness: this.presence(stack),
-      addresses: stack === self ? ownAddresses() : this.#addresses(stack, told),
+      addresses: stack === self ? ownAddresses() : this.addressesOf(stack),
       expires: notAfter,
       x25519,
       ...(quarantine !== undefined && { quarantine }),
     };
   }
 
-  #toldBy(stack: StackId): readonly string[] | undefined {
+  #toldBy(stack: StackId): readonly string[] {
+    const { membership, directory } = this.#parts;
+    const member = membership.roster.memberships.get(stack);
     // Of a stack of another zone nothing is here.
-    if (!this.#parts.membership.isNear(stack)) return undefined;
-    // A stack's record has its name; by name a lookup costs no SQL.
-    const name = this.#parts.membership.roster.memberships.get(stack)?.name ?? '';
-    const claimants = this.#parts.directory().claimants(stackKind, name, { includeUnreachable: true });
-    return claimants.find((one) => one.stack === stack)?.body.addresses;
-  }
-
-  #addresses(stack: StackId, told: readonly string[] = []): readonly string[] {
-    const { elsewhere, store } = this.#parts;
-    return [...new Set([...told, ...elsewhere(stack), ...store.addresses(stack)])].slice(0, maxAddresses);
+    if (!member || member.zone !== membership.zone) return [];
+    const claims = directory().claimants(stackKind, member.name, { includeUnreachable: true });
+    return claims.find((claim) => claim.stack === stack)?.body.addresses ?? [];
   }
 }

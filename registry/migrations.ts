@@ -36,5 +36,7 @@ export const registryMigrations: FloorMigrations = {
     `CREATE TABLE registry_held (
        kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB, base BLOB, PRIMARY KEY (kind, name)) STRICT;`,
     'CREATE TABLE registry_zone_summary (gateway TEXT PRIMARY KEY, wire BLOB NOT NULL, heard_at INTEGER NOT NULL) STRICT;',
+    `CREATE TABLE registry_position (ceiling INTEGER NOT NULL) STRICT;
+     INSERT INTO registry_position SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'registry_change';`,
   ],
 };

@@ -30,6 +30,8 @@ export interface ProtocolOptions {
   readonly maxRequestBytes: number;
   /** After this the stream is reset, in milliseconds. */
   readonly timeoutMs: number;
+  /** Exchanges that are answered at a time, of one peer at most an eighth; others wait for their turn. No bound where left out. */
+  readonly maxAtOnce?: number;
 }
 
 export interface RequestOptions {

@@ -10,6 +10,8 @@ import type { OwnFeed } from './own-feed.ts';
 
 /** Hidden records of a feed that a warning names. */
 const maxToldHidden = 5;
+/** Neighbours that are told directly who came in, besides what is published to all: the others would meet it in anti-entropy. */
+const maxToldOfCertificates = 3;
 
 export interface NewsParts {
   readonly kept: Kept;
@@ -30,6 +32,8 @@ export class News {
   readonly #parts: NewsParts;
   /** What was last told of the hidden records of a feed. */
   readonly #toldHidden = new Map<StackId, string>();
+  /** Grows with each time that some neighbours are told, so that it isn't always the same ones. */
+  #turn = 0;
 
   constructor(parts: NewsParts) {
     this.#parts = parts;
@@ -46,7 +50,7 @@ export class News {
       this.#toldHidden.set(feed, said);
     }
     kept.directory.wake();
-    told().connections.check();
+    told().connections.check(feed);
   }
 
   /** The roster changed: rights are judged anew, and who lost its own is cut off. */
@@ -85,11 +89,22 @@ export class News {
     void this.tell(statements);
   }
 
-  /** Who belongs to the mesh is published and also told to each neighbour, since a message that is published may get lost. */
+  /**
+   * Who belongs to the mesh is published and also told to neighbours, since a message that is published may get lost: who lost
+   * its right to each, who came in to some. A fleet that joins would cost an exchange for each pair of its stacks else.
+   */
   async tell(statements: readonly Statement[]): Promise<void> {
     const { spread, replica } = this.#parts.told();
     spread.do(replica.stated(statements.map(({ wire }) => wire)));
-    await Promise.all(this.#parts.network.connected().map((peer) => spread.exchange(peer)));
+    const peers = this.#parts.network.connected();
+    const isUrgent = statements.some(({ payload }) => payload.type !== 'certificate');
+    await Promise.all((isUrgent ? peers : this.#some(peers)).map((peer) => spread.exchange(peer)));
+  }
+
+  #some(peers: readonly StackId[]): readonly StackId[] {
+    const first = peers.length > 0 ? (this.#turn * maxToldOfCertificates) % peers.length : 0;
+    this.#turn += 1;
+    return [...peers.slice(first), ...peers.slice(0, first)].slice(0, maxToldOfCertificates);
   }
 
   /** Who lost its right, or whose certificate ran out, is connected no more: nothing is published to it either. */

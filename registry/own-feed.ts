@@ -70,7 +70,7 @@ export class OwnFeed {
     if (!this.#isHolding) return;
     this.#isHolding = false;
     const { store, held, log } = this.#parts;
-    if (isDoubtful || held.isEpochDue) {
+    if (isDoubtful || held.isEpochDue || this.#isPardonDue) {
       const began = store.database.transaction(() => {
         held.stepBack();
         held.epochBegan();
@@ -126,10 +126,10 @@ export class OwnFeed {
     });
   }
 
-  /** Begins an epoch above the stored one and `counter`, in the open transaction. */
+  /** Begins an epoch above the stored one, the one that was pardoned and `counter`, in the open transaction. */
   beginEpoch(counter = 0): VerifiedDelta {
-    const { feeds, membership, random, self } = this.#parts;
-    const next = Math.max(counter, feeds.position(self)?.epoch.counter ?? 0) + 1;
+    const { feeds, membership, random, pardoned } = this.#parts;
+    const next = Math.max(counter, pardoned(), this.#counter()) + 1;
     return feeds.beginEpoch(membership.roster.mesh, { counter: next, nonce: new Uint8Array(random(nonceBytes)) });
   }
 
@@ -155,12 +155,21 @@ export class OwnFeed {
 
   /** An admin's pardons changed: where this stack is pardoned it goes on in an epoch above the one that was pardoned. */
   pardon(): void {
-    const { store, committed, pardoned } = this.#parts;
-    if (this.#clonedAt === undefined || this.isQuarantined) return;
-    const counter = Math.max(this.#clonedAt, pardoned());
+    const { store, committed } = this.#parts;
+    if (this.#isHolding || this.isQuarantined || !this.#isPardonDue) return;
+    const counter = this.#clonedAt;
     this.#clonedAt = undefined;
     this.#renewals = [];
     committed(store.database.transaction(() => this.beginEpoch(counter)));
+  }
+
+  /**
+   * Others who quarantined this stack take nothing up to the epoch that was pardoned, whether or not it knows of that: the
+   * one of two clones that won never stopped, and one that was started again forgot.
+   */
+  get #isPardonDue(): boolean {
+    const pardoned = this.#parts.pardoned();
+    return pardoned > 0 && (this.#clonedAt !== undefined || pardoned >= this.#counter());
   }
 
   #counter(): number {

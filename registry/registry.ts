@@ -32,7 +32,14 @@ const maxInviteAddresses = 16;
 
 /** Opens the registry on its database and network; founds a mesh where the stack belongs to none. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
-  return new OpenRegistry(options);
+  const stop = new AbortController();
+  try {
+    return new OpenRegistry(options, stop);
+  } catch (error) {
+    // What was opened before the fault hangs on the signal.
+    stop.abort();
+    throw error;
+  }
 }
 
 class OpenRegistry implements Registry {
@@ -51,15 +58,17 @@ class OpenRegistry implements Registry {
   readonly #renewal: Renewal;
   readonly #adopting: AdoptingParts;
   readonly #watch: Watch;
-  readonly #stop = new AbortController();
+  readonly #stop: AbortController;
 
-  constructor(options: RegistryOptions) {
+  constructor(options: RegistryOptions, stop: AbortController) {
+    this.#stop = stop;
     const { identity, network, clock, log, random, name } = options;
     const { signal } = this.#stop;
     this.#options = options;
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
     const elsewhere = (stack: StackId): readonly string[] => this.#zones?.addressesOf(stack) ?? [];
-    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere });
+    const isCloned = (): boolean => this.#ownFeed.isQuarantined;
+    const kept = openKept(options, { seen: (stack) => this.#watch.of(stack), ownAddresses, elsewhere, isCloned });
     this.#kept = kept;
     const { self, rosterStore, feedStore, kinds, judged, membership, standing, held, feeds, admission, members } = kept;
     this.stack = self;
@@ -169,6 +178,7 @@ class OpenRegistry implements Registry {
         this.timeSample({ stack, offsetMs, roundTripMs });
         options.timeSample?.(stack, offsetMs, roundTripMs);
       },
+      zone: () => membership.zone,
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
@@ -374,6 +384,7 @@ class OpenRegistry implements Registry {
     await this.#watch.stop();
     this.#stop.abort();
     this.#kept.members.close();
+    this.#kept.settle();
     this.directory.wake();
   }
 

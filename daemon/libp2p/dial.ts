@@ -3,27 +3,43 @@ import type { Connection, Libp2p } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { RegistryError, type RequestOptions, type StackId } from '#registry';
 import { ask, timedOut } from './exchange.ts';
-import { openDiallingNode } from './node.ts';
+import { inboundUpgradeTimeoutMs, openDiallingNode } from './node.ts';
 
 /** One address of several gets so much time: a host has some that lead nowhere from elsewhere. */
 const addressTimeoutMs = 2_500;
 
-/** The first address that answers; throws `refused` where one did and closed the door, else `unreachable`, saying why at each. */
+/**
+ * The first address that answers; throws `refused` where one did and closed the door, `timed-out` where one has too much to do
+ * to look who is there, else `unreachable`, saying why at each.
+ */
 export async function dialAny(node: Libp2p, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
   const reasons: string[] = [];
   let reason: unknown;
   let refused = false;
+  let busy = false;
   for (const [at, address] of addresses.entries()) {
     const isLast = at === addresses.length - 1;
     const limit = isLast ? signal : AbortSignal.any([signal, AbortSignal.timeout(addressTimeoutMs)]);
+    const began = performance.now();
     try {
       return await node.dial(parseAddress(address), { signal: limit });
     } catch (error) {
       if (signal.aborted) throw timedOut(signal);
       reason = error;
-      refused ||= !isUnreachable(error);
+      const isBusy = wasBusy(error, performance.now() - began);
+      busy ||= isBusy;
+      refused ||= !isBusy && !isUnreachable(error);
       reasons.push(`${sayWhy(error)} at ${address}`);
     }
+  }
+  if (busy && !refused) {
+    throw new RegistryError(
+      'timed-out',
+      `Cannot connect: it has too much to do for a handshake (${reasons.join(', ')})`,
+      {
+        cause: reason,
+      },
+    );
   }
   throw new RegistryError(
     refused ? 'refused' : 'unreachable',
@@ -71,6 +87,16 @@ function parseAddress(address: string): Multiaddr {
     throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't a multiaddr`, { cause });
   }
   throw new RegistryError('unreachable', `Cannot dial "${address}": it isn't the multiaddr of a TCP port`);
+}
+
+/**
+ * Whether the other side closed before it knew who dials: too many dial it, or its handshakes take longer than it grants. The
+ * gate closes right after Noise, and at once.
+ */
+function wasBusy(error: unknown, tookMs: number): boolean {
+  const { name, message } = (error instanceof AggregateError ? error.errors[0] : error) as Error;
+  if (name === 'EncryptionFailedError') return !message.includes('identity key');
+  return name === 'MuxerUnavailableError' && tookMs >= inboundUpgradeTimeoutMs;
 }
 
 /** Whether nobody was met at all; an upgrade that fails means that somebody was. */

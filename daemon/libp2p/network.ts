@@ -26,6 +26,7 @@ import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
 import { type MemberNode, makeMemberNode } from './node.ts';
+import { Turns } from './turns.ts';
 
 export interface Libp2pOptions {
   readonly identity: Pick<Identity, 'stack' | 'seed'>;
@@ -281,11 +282,14 @@ class Libp2pNetwork implements Network {
 
   #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#gate.need(protocol, options.access);
+    const turns = new Turns(options.maxAtOnce ?? Number.POSITIVE_INFINITY);
     const answer = async (stream: Stream, connection: Connection): Promise<void> => {
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(options.timeoutMs)]);
       try {
-        const request = await receive(stream, options.maxRequestBytes, { signal });
         const from = connection.remotePeer.toString();
+        // Read at once: a stream whose other side ended before it is read gives nothing.
+        const request = await receive(stream, options.maxRequestBytes, { signal });
+        using _turn = await turns.take(from, { signal });
         if (protocol === helloProtocol) this.#admit(connection);
         const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
         await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });

@@ -23,7 +23,7 @@ const inboundConnectionThreshold = 100;
  * sockets that say nothing don't keep members out.
  */
 const maxIncomingPendingConnections = 1_000;
-const inboundUpgradeTimeoutMs = 4_000;
+export const inboundUpgradeTimeoutMs = 4_000;
 /** Notices a half-open connection within a minute, and keeps idle sockets from being closed at two. */
 const monitorIntervalMs = 30_000;
 /** The most that one gossip message carries. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isStackId, verifyBy } from '../identity.ts';
 import { maxNameLength, maxRecordBytes } from '../kind.ts';
-import { bytesSchema, fromBytes, sameBytes, sha256, toBytes, toHex } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, sameBytes, sha256, toBytes, toHex } from '../wire.ts';
 import { emptyRoot } from './trie.ts';
 
 /** A feed holds at most this many live records and bytes of bodies: what one stack may cost every other. */
@@ -53,6 +53,8 @@ export const changeSchema = z.tuple([
   z.string().min(1).max(maxNameLength),
   bytesSchema({ maxBytes: maxRecordBytes }).nullable(),
 ]);
+/** Bytes that aren't UTF-8 are read as this; nothing else in a list can be written in two ways, so that few are encoded again. */
+const notUtf8 = '\ufffd';
 const changesSchema = z.array(changeSchema).max(maxChanges);
 const signature = bytesSchema(64);
 export const signedHeadSchema = z.tuple([bytesSchema({ maxBytes: maxHeadBytes }), signature]);
@@ -107,13 +109,14 @@ export function verifyDelta(wire: Uint8Array, mesh: string): VerifiedDelta | Fau
   if (typeof head === 'string') return head;
   if (!sameBytes(sha256(list), head.head.changes)) return 'changes';
   const changes = fromBytes(changesSchema, list, maxDeltaBytes);
-  if (!changes) return 'shape';
+  const isOdd = changes?.some(([kind, name]) => kind.includes(notUtf8) || name.includes(notUtf8));
+  if (!changes || (isOdd && !fromSignedBytes(changesSchema, list, maxDeltaBytes))) return 'shape';
   return { ...head, changes: changes.map(([kind, name, body]) => ({ kind, name, body })), wire };
 }
 
 /** Reads and verifies a head of that mesh. */
 export function verifyHead(bytes: Uint8Array, signed: Uint8Array, mesh: string): VerifiedHead | Fault {
-  const head = fromBytes(headSchema, bytes, maxHeadBytes);
+  const head = fromSignedBytes(headSchema, bytes, maxHeadBytes);
   if (!head) return 'shape';
   if (head.mesh !== mesh) return 'mesh';
   if (!verifyBy(head.feed, signedMessage(bytes), signed)) return 'signature';

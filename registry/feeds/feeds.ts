@@ -25,7 +25,8 @@ import { type Contents, type Held, heldIn, nothingOf } from './held.ts';
 import { provesEquivocation, type Quarantine, Rivals } from './quarantine.ts';
 import { Served } from './served.ts';
 import type { FeedStore, HeadRow, Put } from './store.ts';
-import { emptyRoot, find, leavesOf, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
+import { emptyRoot, find, leavesOf, put, remove, rootOf, type Trie } from './trie.ts';
+import { isAt, verifyWhole, type WholeFeed } from './whole.ts';
 
 /**
  * What became of a delta, snapshot or repair. `gap` needs a pull; `refused` left the state as it was. `equivocation` and
@@ -186,27 +187,36 @@ export class Feeds {
 
   /** Replaces another's feed by a snapshot whose records come out at the head's root. */
   replace(head: VerifiedHead, records: readonly Change[]): Applied {
-    const feed = head.head.feed;
     const judged = this.judge(head);
     if (judged !== 'next' && judged !== 'gap') return judged;
-    const puts = records.flatMap(({ kind, name, body }): Put[] =>
-      body ? [{ kind, name, body, key: recordKey(kind, name), hash: recordHash(body) }] : [],
-    );
-    puts.sort((a, b) => Buffer.compare(a.key, b.key));
-    const liveBytes = puts.reduce((sum, { body }) => sum + body.byteLength, 0);
-    if (puts.length > maxFeedRecords || liveBytes > maxFeedBytes) return 'refused';
-    const trie = trieOf(puts.map(({ key, hash }) => ({ key, value: hash })));
-    const next: Contents = { trie, count: puts.length, liveBytes };
-    if (!isAt(next, head)) return 'refused';
-    const old = this.trie(feed);
-    this.#take(() => {
-      this.#store.clearDeltas(feed);
-      for (const { key } of leavesOf(old)) if (!find(trie, key)) this.#store.removeRecord(feed, key);
-      const changed = old ? puts.filter(({ key, hash }) => !isValue(find(old, key), hash)) : puts;
-      this.#store.putRecords(feed, changed, (one) => this.#judge(feed, one));
-      this.#keep(head, next);
+    const whole = verifyWhole(head, records);
+    return (whole && this.replaceAll([whole])[0]) ?? 'refused';
+  }
+
+  /** Replaces others' feeds by what was checked of each, all in one transaction; a feed that is named twice is a `gap`. */
+  replaceAll(wholes: readonly WholeFeed[]): Applied[] {
+    const seen = new Set<string>();
+    const judged = wholes.map(({ head }): Applied | 'next' => {
+      if (seen.has(head.head.feed)) return 'gap';
+      const one = this.judge(head);
+      if (one !== 'next' && one !== 'gap') return one;
+      seen.add(head.head.feed);
+      return 'next';
     });
-    return 'applied';
+    this.#take(() => {
+      for (const [at, whole] of wholes.entries()) if (judged[at] === 'next') this.#writeWhole(whole);
+    });
+    return judged.map((one) => (one === 'next' ? 'applied' : one));
+  }
+
+  #writeWhole({ head, puts, contents }: WholeFeed): void {
+    const { feed } = head.head;
+    const old = this.trie(feed);
+    this.#store.clearDeltas(feed);
+    for (const { key } of leavesOf(old)) if (!find(contents.trie, key)) this.#store.removeRecord(feed, key);
+    const changed = old ? puts.filter(({ key, hash }) => !isValue(find(old, key), hash)) : puts;
+    this.#store.putRecords(feed, changed, (one) => this.#judge(feed, one));
+    this.#keep(head, contents);
   }
 
   /** Brings another's feed from the trie that is here to a head by what differs; `base` is that trie when it was compared. */
@@ -238,7 +248,11 @@ export class Feeds {
 
   /** What the power takes of another's feed its owner and the others still have: it is asked for anew. */
   #take(change: () => void): void {
-    this.#store.database.transaction(change, { mayBeLost: true });
+    const reserved = (): void => {
+      this.#store.reservePositions();
+      change();
+    };
+    this.#store.database.transaction(reserved, { mayBeLost: true });
   }
 
   /** Forgets all feeds but the own one, in the open transaction. */
@@ -336,11 +350,6 @@ export class Feeds {
   #own(): Held {
     return this.#feeds.get(this.#identity.stack) ?? nothingOf(this.#identity.stack);
   }
-}
-
-/** Whether that is what the head's owner signed. */
-function isAt({ trie, count }: Contents, { head }: VerifiedHead): boolean {
-  return count === head.count && sameBytes(rootOf(trie), head.root);
 }
 
 function isValue(value: Uint8Array | undefined, hash: Uint8Array): boolean {

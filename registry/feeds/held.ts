@@ -1,6 +1,9 @@
 // One feed that is kept here: its head, and its trie, which is built from the stored keys when somebody first asks for it.
+import { RegistryError } from '../registry-error.ts';
 import type { FeedStore, HeadRow } from './store.ts';
 import { emptyRoot, type Trie, trieOf } from './trie.ts';
+
+const hashBytes = 32;
 
 /** A feed's trie, the number of its records, and the bytes of their bodies. */
 export interface Contents {
@@ -35,5 +38,12 @@ export function nothingOf(feed: string): Held {
 
 function read(store: FeedStore, { feed, liveBytes }: HeadRow): Contents {
   const entries = store.keys(feed);
+  // What rotted on the disk is told as such, and not met as bytes that fit nowhere.
+  if (entries.some(({ key, value }) => key.byteLength !== hashBytes || value.byteLength !== hashBytes)) {
+    throw new RegistryError(
+      'database-broken',
+      `Cannot read the records of feed "${feed}": a stored hash is broken; restore the database from a backup`,
+    );
+  }
   return { trie: trieOf(entries), count: entries.length, liveBytes };
 }

@@ -27,3 +27,4 @@ export { provesEquivocation, type Quarantine, type QuarantineReason } from './qu
 export { maxPageRecords, nodesAt } from './served.ts';
 export { FeedStore, type RecordRow } from './store.ts';
 export { find, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
+export { verifyWhole, type WholeFeed } from './whole.ts';

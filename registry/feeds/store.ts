@@ -9,6 +9,11 @@ const keptDeltas = 128;
 const keptDeltaBytes = 4 * 1024 * 1024;
 /** Positions that a reader can follow from; an older one reads everything anew. */
 const keptChanges = 50_000;
+/**
+ * Positions above the last one that are taken for told after a loss of power: each so many changes of others cost one
+ * wait for the disk, and a stack that was killed forgets so many changes earlier.
+ */
+const reservedPositions = 1_000;
 
 export interface HeadRow extends Position {
   readonly bytes: Uint8Array;
@@ -48,11 +53,17 @@ interface RawHead {
 export class FeedStore {
   readonly database: Database;
   readonly #sql: Prepared;
+  /** No change that was told of has a higher position, and it is durable. */
+  #ceiling: number;
   #changed: (kind?: string, name?: string) => void = () => undefined;
 
   constructor(database: Database) {
     this.database = database;
     this.#sql = new Prepared(database);
+    this.#ceiling = this.#sql.get<{ ceiling: number }>('SELECT ceiling FROM registry_position')?.ceiling ?? 0;
+    if (this.lastPosition() >= this.#ceiling) return;
+    // What the power took had positions that readers may know: none of them means another change now.
+    this.#sql.run("UPDATE sqlite_sequence SET seq = ? WHERE name = 'registry_change'", this.#ceiling);
   }
 
   /** Told of each record that is written or removed, before the commit; without a name, of any number of them. */
@@ -257,6 +268,23 @@ export class FeedStore {
     return row?.seq ?? 0;
   }
 
+  /** Within a transaction that may be lost: its positions are told of once a ceiling above them is durable. */
+  reservePositions(): void {
+    this.database.afterCommit(() => {
+      if (this.lastPosition() > this.#ceiling) this.#setCeiling(this.lastPosition() + reservedPositions);
+    });
+  }
+
+  /** Nothing more is written: makes all durable, so that the next start leaves no gap. */
+  settlePositions(): void {
+    if (this.#ceiling !== this.lastPosition()) this.#setCeiling(this.lastPosition());
+  }
+
+  #setCeiling(ceiling: number): void {
+    this.database.transaction(() => this.#sql.run('UPDATE registry_position SET ceiling = ?', ceiling));
+    this.#ceiling = ceiling;
+  }
+
   /** The oldest position from which nothing is missed. */
   firstPosition(): number {
     return Math.max(0, this.lastPosition() - keptChanges);
@@ -279,8 +307,11 @@ export class FeedStore {
   }
 
   #insert(feed: string, { kind, name, body, key, hash }: Put, position: number, fault: string | undefined): void {
+    // An update in place leaves the index by kind and name as it is; a replacement would write it anew.
     this.#sql.run(
-      'INSERT OR REPLACE INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO registry_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (feed, key) DO UPDATE SET
+         hash = excluded.hash, body = excluded.body, position = excluded.position, fault = excluded.fault`,
       feed,
       kind,
       name,

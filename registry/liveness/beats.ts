@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Clock, within } from '../clock.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, toBytes } from '../wire.ts';
 import { maxClaimBytes } from './claims.ts';
 import type { AgedClaim, Ledger } from './ledger.ts';
 
@@ -53,8 +53,7 @@ export interface BeatsParts {
 export function serveBeats({ network, ledger, clock, take }: BeatsParts): void {
   const bounds = { access: 'member', maxRequestBytes: maxMessageBytes, timeoutMs: exchangeTimeoutMs } as const;
   network.serve(beatsProtocol, bounds, async (bytes) => {
-    const request = fromBytes(requestSchema, bytes, maxMessageBytes);
-    if (!request) throw new Error('the request cannot be read');
+    const request = readRequest(requestSchema, bytes, maxMessageBytes);
     const now = clock.monotonic();
     if ('digest' in request) {
       const isSame = Buffer.compare(request.digest, ledger.digest()) === 0;

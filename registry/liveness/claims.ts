@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Identity, isStackId, verifyBy } from '../identity.ts';
 import type { StackId } from '../network.ts';
-import { bytesSchema, fromBytes, sha256, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, sha256, toBytes } from '../wire.ts';
 
 /** A claim has about 350 bytes with its signature. */
 export const maxClaimBytes = 1024;
@@ -106,7 +106,7 @@ function open<Body>(
   signerOf: (body: Body) => StackId,
 ): Body | undefined {
   const parts = fromBytes(claimSchema, wire, maxClaimBytes);
-  const body = parts && fromBytes(schema, parts[0], maxClaimBytes);
+  const body = parts && fromSignedBytes(schema, parts[0], maxClaimBytes);
   if (!parts || !body) return undefined;
   return verifyBy(signerOf(body), Buffer.concat([domain, parts[0]]), parts[1]) ? body : undefined;
 }

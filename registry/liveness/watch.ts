@@ -36,6 +36,8 @@ export interface WatchParts {
   readonly signal: AbortSignal;
   readonly timing?: Partial<LivenessTiming> | undefined;
   readonly roster: () => MeshRoster;
+  /** The zone whose members the roster lists. */
+  readonly zone: () => string;
   /** The incarnation of this stack that was kept last, 0 at first, and keeping one durably. */
   readonly incarnation: { read(): number; keep(incarnation: number): void };
   /** Dials a member now. */
@@ -85,7 +87,7 @@ export class Watch {
     const now = clock.monotonic();
     const known = roster();
     this.#rosterAt = now + rosterMs;
-    this.#listen(known.mesh);
+    this.#listen(known.mesh, this.#parts.zone());
     this.#do(this.#detector.setRoster(known, now));
     for (const stack of network.connected()) {
       if (!this.#detector.isConnected(stack)) this.#do(this.#detector.connected(stack, now));
@@ -148,8 +150,8 @@ export class Watch {
     this.#do(this.#detector.heard(stack, this.#parts.clock.monotonic()));
   }
 
-  #listen(mesh: string): void {
-    const name = `/hermesh/liveness/1.0.0/${mesh}`;
+  #listen(mesh: string, zone: string): void {
+    const name = `/hermesh/liveness/1.0.0/${mesh}${zone === '' ? '' : `/${zone}`}`;
     if (this.#topic.name === name) return;
     this.#topic.end();
     const end = this.#parts.network.subscribe(name, (message, from): Heard => {

@@ -37,6 +37,8 @@ export class Connections {
   readonly #parts: ConnectionParts;
   readonly #timers = new Map<StackId, () => void>();
   readonly #attempts = new Map<StackId, number>();
+  /** Where a member was dialled last: elsewhere it is tried at once. */
+  readonly #tried = new Map<StackId, string>();
   readonly #dialling = new Set<StackId>();
   readonly #since = new Map<StackId, number>();
   /** Members that are connected only because something was asked of them, and how to stop waiting for the end of it. */
@@ -56,19 +58,22 @@ export class Connections {
     this.check();
   }
 
-  /** Looks for members to dial: after the roster or somebody's addresses changed. */
-  check(): void {
+  /** Looks for members to dial: after the roster changed, or the records of that one, its addresses perhaps among them. */
+  check(changed?: StackId): void {
     const connected = new Set(this.#parts.network.connected());
     const { network, retryMs, chance } = this.#parts;
     const kept = this.#parts.kept();
     for (const stack of [...this.#timers.keys()]) if (!kept.has(stack)) this.#forget(stack);
+    for (const stack of [...this.#tried.keys()]) if (!kept.has(stack)) this.#tried.delete(stack);
     // A mesh that grew: who was kept by both sides is let go by both.
     for (const stack of this.#kept) if (!kept.has(stack) && connected.has(stack)) this.#letGoLater(stack);
     this.#kept = kept;
     for (const stack of kept) {
       this.#reached.get(stack)?.();
       this.#reached.delete(stack);
-      if (connected.has(stack) || this.#timers.has(stack) || this.#dialling.has(stack)) continue;
+      if (connected.has(stack) || this.#dialling.has(stack)) continue;
+      if (stack === changed) this.#moved(stack);
+      if (this.#timers.has(stack)) continue;
       const first = firstDialMs(network.stack, stack, { members: kept.size, retryMs, chance: chance() });
       this.#later(stack, this.#attempts.has(stack) ? this.#pause(stack) : first);
     }
@@ -114,6 +119,12 @@ export class Connections {
     this.#dialling.add(stack);
     try {
       const addresses = this.#parts.addressesOf(stack);
+      this.#tried.set(stack, addresses.join(' '));
+      // The network may know more of it (a DHT), but that its feed comes is likelier.
+      if (addresses.length === 0 && !this.#attempts.has(stack)) {
+        this.#attempts.set(stack, 1);
+        return;
+      }
       await within(clock, dialTimeoutMs, { signal }, (limit) => network.connect(stack, addresses, { signal: limit }));
     } catch (error) {
       // While this stack dialled, the other one may have come by itself.
@@ -142,6 +153,7 @@ export class Connections {
 
   #up(stack: StackId): void {
     this.#forget(stack);
+    this.#tried.delete(stack);
     this.#since.set(stack, this.#parts.clock.monotonic());
     this.#parts.connected(stack);
   }
@@ -157,6 +169,15 @@ export class Connections {
     this.#reached.delete(stack);
     if (!this.#timers.has(stack) && this.#parts.kept().has(stack))
       this.#later(stack, attempts === 0 ? 0 : this.#pause(stack));
+  }
+
+  /** A member is known before its feed says where it is: what failed till then says nothing. */
+  #moved(stack: StackId): void {
+    const tried = this.#tried.get(stack);
+    if (tried === undefined || tried === this.#parts.addressesOf(stack).join(' ')) return;
+    this.#tried.delete(stack);
+    this.#attempts.delete(stack);
+    this.#forget(stack);
   }
 
   #pause(stack: StackId): number {

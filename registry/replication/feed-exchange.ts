@@ -12,7 +12,7 @@ import {
 } from '#registry/feeds';
 import type { Clock } from '../clock.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import { maxPulledBytes } from './replicate.ts';
 
@@ -79,8 +79,7 @@ export function serveFeeds(
 }
 
 function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
-  const read = fromBytes(feedRequest, request, maxMessageBytes);
-  if (!read) throw new Error('the request cannot be read');
+  const read = readRequest(feedRequest, request, maxMessageBytes);
   const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (read.have) {
@@ -94,8 +93,7 @@ function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, req
 }
 
 function answerTrie({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
-  const read = fromBytes(trieRequest, request, maxMessageBytes);
-  if (!read) throw new Error('the request cannot be read');
+  const read = readRequest(trieRequest, request, maxMessageBytes);
   const head = isMember(read.feed) ? served.head(read.feed) : undefined;
   if (!head) return { none: true };
   if (!served.isAt(read.feed, read.root)) return { head };

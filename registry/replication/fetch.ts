@@ -1,5 +1,5 @@
 // Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
-import { type Applied, type Feeds, positionOf, type VerifiedHead } from '#registry/feeds';
+import { type Applied, type Feeds, positionOf, type VerifiedHead, verifyWhole } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -7,6 +7,7 @@ import type { Network, StackId } from '../network.ts';
 import type { Asked } from './conduct.ts';
 import { findDifference } from './difference.ts';
 import { type Page, Source, serveFeeds } from './feed-exchange.ts';
+import { Intake } from './intake.ts';
 import type { Deed, Replica } from './replicate.ts';
 import { takeSnapshot } from './snapshot.ts';
 
@@ -41,13 +42,15 @@ export interface FetchParts {
 
 export class Fetch {
   readonly #parts: FetchParts;
-  readonly #waiting: { readonly from: StackId; readonly run: () => Promise<void> }[] = [];
+  readonly #intake: Intake;
+  readonly #waiting: { readonly from: StackId; readonly run: (leave: () => void) => Promise<void> }[] = [];
   readonly #pulling = new Set<StackId>();
   /** Until when a member isn't asked for a feed, in milliseconds of the monotonic clock, and how long that was. */
   readonly #pauses = new Map<string, { readonly until: number; readonly pauseMs: number }>();
 
   constructor(parts: FetchParts) {
     this.#parts = parts;
+    this.#intake = new Intake(parts.feeds, parts.clock, parts);
     const { network, feeds, membership, replica, admit } = parts;
     // Feeds don't leave their zone; and while a stack starts, the rows of its own feed may be ahead of its head.
     const mayServe = (feed: StackId, from: StackId): boolean =>
@@ -57,19 +60,19 @@ export class Fetch {
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
   pull(feed: string, from: StackId): void {
-    const pull = { from, run: () => this.#runPull(feed, from) };
+    const pull = { from, run: (leave: () => void) => this.#runPull(feed, from, leave) };
     // A stack that starts waits for its own feed before it signs anything.
     if (feed === this.#parts.network.stack) this.#waiting.unshift(pull);
     else this.#waiting.push(pull);
     this.#nextPull();
   }
 
-  async #runPull(feed: string, from: StackId): Promise<void> {
+  async #runPull(feed: string, from: StackId, leave: () => void): Promise<void> {
     const pair = `${from} ${feed}`;
     try {
       if ((this.#pauses.get(pair)?.until ?? 0) > this.#parts.clock.monotonic()) return;
       const { clock, signal } = this.#parts;
-      const deeds = await within(clock, pullTimeoutMs, { signal }, (limit) => this.#pull(feed, from, limit));
+      const deeds = await within(clock, pullTimeoutMs, { signal }, (limit) => this.#pull(feed, from, leave, limit));
       if (deeds.some((deed) => deed.type === 'report' && deed.what === 'refused')) this.#pause(pair);
       else this.#pauses.delete(pair);
       this.#parts.do(deeds);
@@ -77,9 +80,8 @@ export class Fetch {
       this.#pause(pair);
       this.#parts.log.debug({ feed, from, error }, 'pull failed');
     } finally {
-      this.#pulling.delete(from);
       this.#ended(feed, from);
-      this.#nextPull();
+      leave();
     }
   }
 
@@ -94,12 +96,20 @@ export class Fetch {
     const at = this.#waiting.findIndex(({ from }) => !this.#pulling.has(from));
     const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
     if (!next) return;
-    this.#pulling.add(next.from);
-    void next.run();
+    const { from, run } = next;
+    let isIn = true;
+    const leave = (): void => {
+      if (!isIn) return;
+      isIn = false;
+      this.#pulling.delete(from);
+      this.#nextPull();
+    };
+    this.#pulling.add(from);
+    void run(leave);
   }
 
   /** Deltas where the other side kept them; else what differs from the copy that is here; else all, page by page. */
-  async #pull(feed: string, from: StackId, signal: AbortSignal): Promise<readonly Deed[]> {
+  async #pull(feed: string, from: StackId, leave: () => void, signal: AbortSignal): Promise<readonly Deed[]> {
     const { feeds, replica, membership } = this.#parts;
     const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
     const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
@@ -113,7 +123,7 @@ export class Fetch {
         if (!head) return [{ type: 'report', what: 'refused', feed }];
         if (isOwn) return replica.own(positionOf(head));
         progress();
-        return 'records' in answer ? this.#takePages(source, answer) : this.#repair(source, head);
+        return 'records' in answer ? this.#takePages(source, answer, leave) : this.#repair(source, head, leave);
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
       if (deeds.some(({ type }) => type === 'changed')) progress();
@@ -125,7 +135,7 @@ export class Fetch {
     return [];
   }
 
-  async #repair(source: Source, head: VerifiedHead): Promise<readonly Deed[]> {
+  async #repair(source: Source, head: VerifiedHead, leave: () => void): Promise<readonly Deed[]> {
     const { feeds, replica } = this.#parts;
     const judged = replica.judge(head);
     if (judged !== 'next' && judged !== 'gap') return this.#applied(source, judged);
@@ -142,18 +152,26 @@ export class Fetch {
       }
     }
     const first = await source.ask(null, null);
-    return 'records' in first ? this.#takePages(source, first) : [];
+    return 'records' in first ? this.#takePages(source, first, leave) : [];
   }
 
-  async #takePages(source: Source, first: Page): Promise<readonly Deed[]> {
+  async #takePages(source: Source, first: Page, leave: () => void): Promise<readonly Deed[]> {
+    const { feeds, replica, network } = this.#parts;
     const found = await takeSnapshot(source, first);
     if (found === 'moved') return [];
     if (found === 'refused') return this.#applied(source, 'refused');
-    const { feeds, replica } = this.#parts;
-    return this.#applied(
-      source,
-      replica.apply(found.head, () => feeds.replace(found.head, found.records)),
-    );
+    const { head, records } = found;
+    if (source.feed === network.stack) {
+      return this.#applied(
+        source,
+        replica.apply(head, () => feeds.replace(head, records)),
+      );
+    }
+    const whole = verifyWhole(head, records);
+    if (!whole) return this.#applied(source, 'refused');
+    // The next feed is asked for while this one waits for others that go into the same transaction.
+    leave();
+    return this.#applied(source, await this.#intake.keep(whole, { follows: this.#pulling.size > 0 }));
   }
 
   #applied({ feed, from }: Source, outcome: Applied): readonly Deed[] {

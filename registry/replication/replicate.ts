@@ -75,6 +75,7 @@ export class Replica {
   readonly #published = new Published();
   readonly #fingerprints = new Fingerprints();
   #filledFor = '';
+  #comparedIn = '';
   #restore: Restore | undefined;
   #hasOwnConflict = false;
   #batch: VerifiedDelta[] = [];
@@ -127,8 +128,18 @@ export class Replica {
     return message ? [{ type: 'publish', message }] : [];
   }
 
+  /**
+   * One exchange brings both sides up to date: the one with the lower id asks. A stack that hasn't compared with anybody in
+   * this mesh asks all, since how many it met says whether it knows how far its own feed went.
+   */
   connected(stack: StackId): Deed[] {
-    return [{ type: 'exchange', with: stack }];
+    const isNew = this.#comparedIn !== this.#around.mesh() || this.isRestoring;
+    return isNew || this.#around.self < stack ? [{ type: 'exchange', with: stack }] : [];
+  }
+
+  /** Roster and heads were compared with a member. */
+  compared(): void {
+    this.#comparedIn = this.#around.mesh();
   }
 
   /** A published message came: what is to be said of it, before anything is taken in. */
@@ -204,8 +215,9 @@ export class Replica {
 
   /** Where feeds stand at another member, as it claims: what is further on there is pulled from it. */
   claims(briefs: readonly Brief[], from: StackId, now: number): Deed[] {
+    const heads = this.#heads();
     return briefs.flatMap((brief): Deed[] => {
-      const feed = this.#heads().feedOf(brief[0]);
+      const feed = heads.feedOf(brief[0]);
       if (feed === undefined || this.#feeds.isQuarantined(feed, brief[1])) return [];
       const stored = this.#feeds.position(feed);
       const relation = relateBrief(stored && briefOf(stored), brief);

@@ -4,7 +4,7 @@ import { Descent, maxPaths, nodesAt } from '#registry/feeds';
 import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fit, fromBytes, toBytes, toHex } from '../wire.ts';
+import { bytesSchema, fit, fromBytes, readRequest, toBytes, toHex } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import { nodeSchema, pathSchema } from './feed-exchange.ts';
 
@@ -84,8 +84,7 @@ export class RosterExchange {
 
   #answer(bytes: Uint8Array): Uint8Array {
     const { membership } = this.#parts;
-    const read = fromBytes(request, bytes, maxMessageBytes);
-    if (!read) throw new Error('the request cannot be read');
+    const read = readRequest(request, bytes, maxMessageBytes);
     if ('paths' in read) return toBytes({ nodes: nodesAt(membership.roster.trie, read.paths) });
     this.state(read.give);
     const wanted = new Set(read.want.map((each) => toHex(each)));

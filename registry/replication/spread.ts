@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import type { Asked, Conduct, Fault } from './conduct.ts';
@@ -152,6 +153,7 @@ export class Spread {
     try {
       if (!this.#parts.network.connected().includes(peer)) await this.#parts.reach(peer, this.#parts);
       await this.#compare(peer);
+      this.#parts.replica.compared();
       this.#guarded('an exchange ended', () => this.#parts.exchanged(peer));
     } catch (error) {
       this.#parts.log.debug({ peer, error }, 'exchange of heads failed');
@@ -214,13 +216,13 @@ export class Spread {
     const read = fromBytes(schema, request, maxMessageBytes);
     if (read !== undefined) return read;
     this.fault(from, 'refused-shape');
-    throw new Error('the request cannot be read');
+    throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
   }
 
   #admit(what: Asked, from: StackId): void {
     if (this.#parts.conduct.asked(from, what, this.#parts.clock.monotonic())) return;
     this.fault(from, 'flood');
-    throw new Error(`too many requests of ${what}`);
+    throw new RegistryError('busy', `Cannot answer: too many requests of ${what} came from "${from}"`);
   }
 
   #report(what: Extract<Deed, { type: 'report' }>['what'], feed: string): void {

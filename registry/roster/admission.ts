@@ -4,7 +4,7 @@ import { type Identity, isStackId, verifyBy } from '../identity.ts';
 import type { MemberRole } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
-import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, toBytes } from '../wire.ts';
 import type { Membership } from './membership.ts';
 import { concerns, maxStatementBytes, type Statement, stackNameSchema, verifyStatement } from './statement.ts';
 import type { InviteRow, RosterStore } from './store.ts';
@@ -277,7 +277,7 @@ function signedMessage(body: Uint8Array): Uint8Array {
 
 function readRequest(wire: Uint8Array): z.infer<typeof requestSchema> | undefined {
   const parts = fromBytes(signedRequestSchema, wire, maxJoinRequestBytes);
-  const request = parts && fromBytes(requestSchema, parts[0], maxJoinRequestBytes);
+  const request = parts && fromSignedBytes(requestSchema, parts[0], maxJoinRequestBytes);
   return parts && request && verifyBy(request.stack, signedMessage(parts[0]), parts[1]) ? request : undefined;
 }
 

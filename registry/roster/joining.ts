@@ -1,6 +1,6 @@
 // The joiner's side of admission: asks with an invite, and takes nothing that its own certificate doesn't stand in.
 
-import { type Clock, within } from '../clock.ts';
+import { type Clock, pause, within } from '../clock.ts';
 import type { Identity } from '../identity.ts';
 import type { Network } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
@@ -17,6 +17,10 @@ import { maxSkewMs } from './mesh-time.ts';
 import { readRoster } from './roster.ts';
 import type { Statement } from './statement.ts';
 import { type InviteToken, inviteKey, readToken } from './token.ts';
+
+/** An inviter that has too much to do, as when a fleet joins at once, is asked again for so long, after growing pauses. */
+const maxBusyMs = 20_000;
+const retryMs = 500;
 
 export interface JoinerFacts {
   readonly identity: Identity;
@@ -85,14 +89,25 @@ async function ask(
     );
   }
   const request = makeJoinRequest(identity, token, facts);
-  return within(clock, joinTimeoutMs * 2, { signal }, (limit) =>
-    network.requestWithKey(token.secret, token.addresses, joinProtocol, request, {
-      signal: limit,
-      maxResponseBytes: maxJoinAnswerBytes,
-    }),
-  ).catch((cause: unknown) => {
-    throw explain(cause, token);
-  });
+  const once = (): Promise<Uint8Array> =>
+    within(clock, joinTimeoutMs * 2, { signal }, (limit) =>
+      network.requestWithKey(token.secret, token.addresses, joinProtocol, request, {
+        signal: limit,
+        maxResponseBytes: maxJoinAnswerBytes,
+      }),
+    );
+  const began = clock.monotonic();
+  for (let attempt = 1; ; attempt += 1) {
+    const attemptBegan = clock.monotonic();
+    try {
+      return await once();
+    } catch (cause) {
+      const tookMs = clock.monotonic() - attemptBegan;
+      const isBusy = cause instanceof RegistryError && cause.code === 'timed-out' && tookMs < joinTimeoutMs * 2;
+      if (!isBusy || signal.aborted || clock.monotonic() - began > maxBusyMs) throw explain(cause, token);
+      await pause(clock, retryMs * attempt, { signal });
+    }
+  }
 }
 
 /** A closed door means that the inviter doesn't know the invite. */
@@ -104,6 +119,10 @@ function explain(cause: unknown, token: InviteToken): RegistryError {
   if (cause instanceof RegistryError && cause.code === 'version-mismatch') {
     const mend = 'the inviting stack runs another version; use the same one on both stacks';
     return new RegistryError('version-mismatch', `Cannot join: ${mend}`, { cause });
+  }
+  if (cause instanceof RegistryError && cause.code === 'timed-out' && cause.message.startsWith('Cannot connect')) {
+    const mend = 'the inviting stack has too much to do to answer; try again in a minute';
+    return new RegistryError('timed-out', `Cannot join: ${mend}`, { cause });
   }
   const said = cause instanceof RegistryError && cause.code === 'unreachable' ? cause.message : undefined;
   const where = said ?? `no answer in time from ${token.addresses.join(', ')}`;

@@ -28,9 +28,8 @@ export class Rights {
   /** Who revoked whom. */
   readonly #revokers = new Map<StackId, Set<StackId>>();
   readonly #certified = new Set<StackId>();
-  readonly #pardons = new Map<StackId, number>();
-  /** Signer, stack and counter of each pardon. */
-  readonly #pardoned = new Set<string>();
+  /** By signer, stack and counter. */
+  readonly #pardons = new Map<string, { signer: StackId; stack: StackId; counter: number }>();
 
   /** Certificates that their owners gave up. */
   get left(): ReadonlySet<string> {
@@ -42,9 +41,13 @@ export class Rights {
     return this.#spared;
   }
 
-  /** Stacks that were pardoned, and up to which counter of their epochs. */
+  /** Stacks that were pardoned, and up to which counter of their epochs; what a revoked stack pardoned doesn't count. */
   get pardons(): ReadonlyMap<StackId, number> {
-    return this.#pardons;
+    const counters = new Map<StackId, number>();
+    for (const { signer, stack, counter } of this.#pardons.values()) {
+      if (!this.#spared.has(signer)) counters.set(stack, Math.max(counter, counters.get(stack) ?? 0));
+    }
+    return counters;
   }
 
   /** Whether it is an admin of the newest root. */
@@ -74,8 +77,8 @@ export class Rights {
       this.#revokers.set(payload.stack, (this.#revokers.get(payload.stack) ?? new Set()).add(signer));
     }
     if (payload.type === 'pardon' && this.allow(statement)) {
-      this.#pardons.set(payload.stack, Math.max(payload.counter, this.#pardons.get(payload.stack) ?? 0));
-      this.#pardoned.add(`${signer} ${payload.stack} ${payload.counter}`);
+      const { stack, counter } = payload;
+      this.#pardons.set(`${signer} ${stack} ${counter}`, { signer, stack, counter });
     }
     if (payload.type === 'leave') {
       for (const each of payload.certificates) if (this.#owners.get(each) === signer) this.#left.add(each);
@@ -109,7 +112,7 @@ export class Rights {
     }
     if (payload.type === 'certificate') return true;
     if (!this.#certified.has(payload.stack)) return false;
-    if (payload.type === 'pardon') return !this.#pardoned.has(`${signer} ${payload.stack} ${payload.counter}`);
+    if (payload.type === 'pardon') return !this.#pardons.has(`${signer} ${payload.stack} ${payload.counter}`);
     const survivors = new Set(payload.survivors);
     const deniesMore = [...(this.#spared.get(payload.stack) ?? [])].some((each) => !survivors.has(each));
     return deniesMore || !this.#revokers.get(payload.stack)?.has(signer);

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isStackId, verifyBy } from '../identity.ts';
 import type { StackId } from '../network.ts';
-import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
+import { bytesSchema, fromBytes, fromSignedBytes, sha256, toBytes, toHex } from '../wire.ts';
 
 /** A certificate is valid this long: a stack that was away longer asks an admin to renew it. */
 export const certificateMs = 90 * 24 * 60 * 60 * 1000;
@@ -126,7 +126,7 @@ function readStatement(wire: Uint8Array): Statement | undefined {
   const parts = fromBytes(statementSchema, wire, maxStatementBytes);
   if (!parts) return undefined;
   const [body, signer, signature] = parts;
-  const payload = fromBytes(payloadSchema, body, maxStatementBytes);
+  const payload = fromSignedBytes(payloadSchema, body, maxStatementBytes);
   if (!payload || !verifyBy(signer, signedMessage(body), signature)) return undefined;
   return { payload, signer, id: idOf(body, signer), wire };
 }

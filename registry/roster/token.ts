@@ -7,6 +7,8 @@ import { bytesSchema, fromBytes, sameBytes, sha256, toBytes } from '../wire.ts';
 
 /** A token is one line that people paste. */
 const maxTokenBytes = 4 * 1024;
+/** What is looked at of a line: a token in base64, with room for breaks. */
+const maxLineLength = 2 * maxTokenBytes;
 const tokenPrefix = 'hermesh1.';
 /** Bytes of SHA-256 at the end of a token: one in four billion slips goes unnoticed. */
 const checksumBytes = 4;
@@ -30,7 +32,7 @@ export function writeToken(token: InviteToken): string {
 
 /** Reads a token, with spaces and line breaks that a paste may bring; throws `invite-invalid` where it was cut or changed on its way. */
 export function readToken(line: string): InviteToken {
-  const text = line.replace(/\s+/g, '');
+  const text = line.slice(0, maxLineLength).replace(/\s+/g, '');
   if (!text.startsWith(tokenPrefix)) {
     throw new RegistryError(
       'invite-invalid',

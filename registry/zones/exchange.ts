@@ -5,7 +5,7 @@ import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
-import { bytesSchema, fit, fromBytes, sameBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fit, fromBytes, readRequest, sameBytes, toBytes } from '../wire.ts';
 import type { Mark, Summaries, Taken } from './summaries.ts';
 import { gatewaysAZone, maxZones } from './zone.ts';
 
@@ -20,7 +20,7 @@ const refusedMs = 300_000;
 const maxRefused = 1_000;
 
 const counter = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const marks = z.array(z.tuple([z.string().max(64), counter, counter]).readonly()).max(maxZones * gatewaysAZone);
+const marks = z.array(z.tuple([z.string().max(64), counter, counter])).max(maxZones * gatewaysAZone);
 const wires = z.array(bytesSchema({ maxBytes: maxProvenBytes })).max(maxZones * gatewaysAZone);
 const request = z.union([
   z.strictObject({ digest: bytesSchema(32) }),
@@ -28,6 +28,10 @@ const request = z.union([
 ]);
 const marksAnswer = z.strictObject({ have: marks.nullable() });
 const summariesAnswer = z.strictObject({ summaries: wires });
+
+type Question =
+  | { readonly digest: Uint8Array }
+  | { readonly have: readonly Mark[]; readonly summaries: readonly Uint8Array[] };
 
 export interface ZoneExchangeParts {
   readonly network: Network;
@@ -81,8 +85,7 @@ export class ZoneExchange {
 
   #answer(bytes: Uint8Array, from: StackId): Uint8Array {
     const { summaries } = this.#parts;
-    const read = fromBytes(request, bytes, maxMessageBytes);
-    if (!read) throw new Error('the request cannot be read');
+    const read = readRequest(request, bytes, maxMessageBytes);
     if ('digest' in read)
       return toBytes({ have: sameBytes(read.digest, summaries.digest()) ? null : summaries.marks() });
     const give = this.#newerThan(read.have);
@@ -108,7 +111,7 @@ export class ZoneExchange {
     this.#refused.set(from, clock.monotonic() + refusedMs);
   }
 
-  #ask(peer: StackId, message: z.infer<typeof request>): Promise<Uint8Array> {
+  #ask(peer: StackId, message: Question): Promise<Uint8Array> {
     const { network, clock, signal, metrics } = this.#parts;
     metrics.count('zone_asked_total');
     return within(clock, timeoutMs, { signal }, (limit) =>

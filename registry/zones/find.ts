@@ -6,7 +6,7 @@ import { maxNameLength } from '../kind.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
-import { bytesSchema, fromBytes, sha256, toBytes, toHex } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, sha256, toBytes, toHex } from '../wire.ts';
 
 const recordProtocol = '/hermesh/record/1.0.0';
 const maxRequestBytes = 2 * 1024;
@@ -84,8 +84,7 @@ export class Finder {
     this.#parts = parts;
     const bounds = { access: 'member', maxRequestBytes, timeoutMs } as const;
     parts.network.serve(recordProtocol, bounds, async (bytes) => {
-      const read = fromBytes(requestSchema, bytes, maxRequestBytes);
-      if (!read) throw new Error('the request cannot be read');
+      const read = readRequest(requestSchema, bytes, maxRequestBytes);
       parts.metrics.count('zone_records_served_total');
       return toBytes({ records: parts.prove(read.kind, read.name).slice(0, maxClaimants) });
     });

@@ -1,6 +1,6 @@
 // Disks and databases that fail under a daemon: full, held by another process, and not what they were.
 import assert from 'node:assert/strict';
-import { readdirSync, renameSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -91,3 +91,72 @@ test('a stack whose database is gone takes back its place with an invite, and no
   await lost.register('of-after');
   await showComponents(fleet.stacks, ['of-after', 'of-third'], { exactly: false });
 });
+
+test('a daemon whose database is damaged says so and how to mend it, and goes on in its place once that is done (failure mode 21)', async () => {
+  await using fleet = await startFleet(['founder', 'damaged', 'third']);
+  const [founder, damaged, third] = fleet.stacks;
+  assert.ok(founder && damaged && third);
+  await damaged.register('of-before');
+  await third.register('of-third');
+  await showComponents(fleet.stacks, ['of-before', 'of-third']);
+  await damaged.kill('SIGTERM');
+  const file = path.join(damaged.home, 'hermesh.sqlite');
+  scribble(file);
+  const before = readFileSync(file);
+  await assert.rejects(damaged.start(), (error: Error) => {
+    assert.match(error.message, /its pages are damaged/);
+    assert.match(error.message, /move the file .* away, start again and join the mesh with a new invite/);
+    return true;
+  });
+  assert.deepEqual(readFileSync(file), before, 'what a person may still want to read stays as it is');
+  for (const name of readdirSync(damaged.home).filter((each) => each.startsWith('hermesh.sqlite'))) {
+    renameSync(path.join(damaged.home, name), path.join(damaged.home, `away-${name}`));
+  }
+  const { token } = (await founder.client.call('POST', '/api/mesh/invites', {})) as { token: string };
+  await damaged.start({ flags: ['--join', token] });
+  await seeOneAnother(fleet.stacks);
+  // The records of others come back by themselves; a component registers again, as its heartbeat tells it to.
+  await damaged.register('of-before');
+  await damaged.register('of-after');
+  await showComponents(fleet.stacks, ['of-before', 'of-after', 'of-third']);
+});
+
+test('a daemon refuses a home that a newer program wrote, leaves it as it is, and the newer program goes on with it (failure mode 31)', async () => {
+  await using fleet = await startFleet(['other', 'newer']);
+  const [other, newer] = fleet.stacks;
+  assert.ok(other && newer);
+  await newer.register('of-newer');
+  await newer.kill('SIGTERM');
+  const file = path.join(newer.home, 'hermesh.sqlite');
+  step(file, 1);
+  await assert.rejects(newer.start(), /knows \d+; start the newer program/);
+  step(file, -1);
+  await newer.start();
+  await newer.register('later');
+  await seeOneAnother(fleet.stacks);
+  await showComponents(fleet.stacks, ['later', 'of-newer']);
+});
+
+/** As if the program that wrote it last knew so many migrations more. */
+function step(file: string, versions: number): void {
+  const database = new Sqlite(file);
+  try {
+    database.prepare("UPDATE floor_version SET version = version + ? WHERE floor = 'registry'").run(versions);
+  } finally {
+    database.close();
+  }
+}
+
+/** Writes over each fourth page but the first, as a broken disk does. */
+function scribble(file: string): void {
+  const pageBytes = 4096;
+  const { size } = statSync(file);
+  const handle = openSync(file, 'r+');
+  try {
+    for (let at = pageBytes; at + pageBytes <= size; at += 4 * pageBytes) {
+      writeSync(handle, Buffer.alloc(pageBytes, 'damage'), 0, pageBytes, at);
+    }
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,11 +1,9 @@
 // One identity in two states of its past, in two places at once, or no longer wanted: restores, clones, revocations.
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { test } from 'node:test';
 import { eventually } from '../support/deadline.ts';
 import { type FleetStack, makeFleetStack, seeOneAnother, showComponents, startFleet } from '../support/fleet.ts';
+import { backUp, copyOf, quarantined, stackOf } from './homes.ts';
 
 test('a stack whose home was put back from an old backup takes part again, under a new epoch (failure mode 12)', async () => {
   await using fleet = await startFleet(['one', 'restored', 'three']);
@@ -24,6 +22,26 @@ test('a stack whose home was put back from an old backup takes part again, under
   await seeOneAnother(fleet.stacks);
   await restored.register('after-the-restore');
   await showComponents(fleet.stacks, ['in-the-backup', 'of-one', 'after-the-restore'], { exactly: false });
+});
+
+test('a stack that was put back exactly as many writes as it then makes, while nobody else is there, loses none of them and harms no one (failure mode 12)', async () => {
+  await using fleet = await startFleet(['one', 'restored', 'three']);
+  const restored = stackOf(fleet.stacks, 'restored');
+  const others = fleet.stacks.filter((stack) => stack !== restored);
+  await restored.register('in-the-backup');
+  await using backup = await backUp(restored);
+  for (const index of [1, 2, 3]) await restored.register(`lost-${index}`);
+  await showComponents(others, ['in-the-backup', 'lost-1', 'lost-2', 'lost-3']);
+  for (const other of others) await other.kill('SIGKILL');
+  await backup.putBack();
+  // The places in the feed that the lost ones had, signed again: only another epoch keeps that from being a second history.
+  const written = [1, 2, 3].map((index) => `instead-${index}`);
+  for (const name of written) await restored.register(name);
+  for (const other of others) await other.start();
+  await seeOneAnother(fleet.stacks);
+  await restored.register('later');
+  await showComponents(fleet.stacks, ['in-the-backup', ...written, 'later'], { exactly: false });
+  for (const stack of fleet.stacks) assert.deepEqual(await quarantined(stack), []);
 });
 
 test('a cloned home that is started beside the first is no reason to lose what other stacks wrote (failure mode 13)', async () => {
@@ -75,37 +93,28 @@ test('a stack that is revoked while it is connected is cut off at once, and does
   assert.ok(await isOut(three));
 });
 
-interface Copy extends AsyncDisposable {
-  readonly directory: string;
-}
-
-async function copyOf(stack: FleetStack): Promise<Copy> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'hermesh-copy-'));
-  await cp(stack.home, directory, {
-    recursive: true,
-    filter: (source) => !/\.sock$|\.pid$|[/]lock$/.test(source),
-  });
-  return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
-}
-
-/** Takes a copy of the home while the daemon is down, starts it again, and puts the copy back later. */
-async function backUp(stack: FleetStack): Promise<AsyncDisposable & { putBack(): Promise<void> }> {
-  await stack.kill('SIGTERM');
-  const copy = await copyOf(stack);
-  await stack.start();
-  return {
-    async putBack() {
-      await stack.kill('SIGKILL');
-      await rm(stack.home, { recursive: true });
-      await cp(copy.directory, stack.home, { recursive: true });
-      await stack.start();
-    },
-    [Symbol.asyncDispose]: () => copy[Symbol.asyncDispose](),
+test('a revoked stack is kept out by one that was away when it was revoked and had it from a third (failure mode 16)', async () => {
+  await using fleet = await startFleet(['admin', 'revoked', 'away', 'third']);
+  const [admin, revoked, away, third] = ['admin', 'revoked', 'away', 'third'].map((name) =>
+    stackOf(fleet.stacks, name),
+  ) as [FleetStack, FleetStack, FleetStack, FleetStack];
+  await away.kill('SIGTERM');
+  await admin.client.call('DELETE', '/api/stacks/revoked');
+  const isOut = async (stack: FleetStack): Promise<boolean> => {
+    const one = (await stack.stacks()).find(({ name }) => name === 'revoked');
+    return one === undefined || one.liveness.state === 'revoked';
   };
-}
-
-function stackOf(stacks: readonly FleetStack[], name: string): FleetStack {
-  const found = stacks.find((one) => one.name === name);
-  assert.ok(found);
-  return found;
-}
+  await eventually('the third knows of the revocation', () => isOut(third));
+  // From here on only the third can tell: the revoked one and the one that was away begin with the roster of before.
+  await admin.kill('SIGKILL');
+  await away.start();
+  await eventually('the one that was away knows', () => isOut(away), { timeoutMs: 60_000 });
+  await revoked.kill('SIGTERM');
+  await revoked.start();
+  await revoked.register('unheard');
+  await away.register('of-away');
+  await third.register('of-third');
+  await showComponents([away, third], ['of-away', 'of-third']);
+  assert.ok((await isOut(away)) && (await isOut(third)));
+  assert.ok(!(await revoked.components()).includes('of-away'), 'it is told nothing');
+});

@@ -78,7 +78,7 @@ const deeds: readonly [title: string, sql: string, found: { sequence: number; re
 ];
 
 for (const [title, sql, found] of deeds) {
-  test(`${title} is found`, () => {
+  test(`${title} is found (failure mode 37)`, () => {
     using database = openMemory();
     const audit = makeAudit(database);
     fill(audit, 5);
@@ -87,7 +87,7 @@ for (const [title, sql, found] of deeds) {
   });
 }
 
-test('a cut of the end is found where a later head is known, and only there', () => {
+test('a cut of the end is found where a later head is known, and only there (failure mode 37)', () => {
   using database = openMemory();
   const audit = makeAudit(database);
   fill(audit, 5);
@@ -97,7 +97,7 @@ test('a cut of the end is found where a later head is known, and only there', ()
   assert.deepEqual(audit.verify(head), { intact: false, sequence: 4, reason: 'missing' });
 });
 
-test('a log rewritten whole, with hashes that fit, is found where a head is known', () => {
+test('a log rewritten whole, with hashes that fit, is found where a head is known (failure mode 37)', () => {
   using database = openMemory();
   const audit = makeAudit(database);
   fill(audit, 3);
@@ -109,7 +109,7 @@ test('a log rewritten whole, with hashes that fit, is found where a head is know
   assert.deepEqual(audit.verify(head), { intact: false, sequence: 3, reason: 'rewritten' });
 });
 
-test('the log of one stack does not pass for that of another', () => {
+test('the log of one stack does not pass for that of another (failure mode 37)', () => {
   using database = openMemory();
   fill(makeAudit(database, 'one'), 2);
   assert.deepEqual(makeAudit(database, 'two').verify(), { intact: false, sequence: 1, reason: 'unchained' });

@@ -18,11 +18,16 @@ import { prove } from '../../registry/feeds/proof.ts';
 import { emptyRoot, put, remove, rootOf } from '../../registry/feeds/trie.ts';
 import { serveFeeds } from '../../registry/replication/feed-exchange.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
-import { makeJoinRequest } from '../../registry/roster/admission.ts';
+import { joinProtocol, makeJoinRequest, readJoinAnswer } from '../../registry/roster/admission.ts';
 import { makeStatement, type Payload, type Root, rootHash } from '../../registry/roster/statement.ts';
 import { inviteKey, readToken } from '../../registry/roster/token.ts';
 import { toBytes, toHex } from '../../registry/wire.ts';
 import { identityOf, noteKind, silentLog } from '../support/constellation.ts';
+import { fingerprints, frames, gossipIds, signing, zones } from './vectors-heads.ts';
+import { liveness } from './vectors-liveness.ts';
+import { refusals } from './vectors-refused.ts';
+import { requests } from './vectors-requests.ts';
+import { rosters } from './vectors-roster.ts';
 
 const nonce = new Uint8Array(16).fill(7);
 const [owner, member] = [identityOf('owner'), identityOf('member')];
@@ -44,7 +49,15 @@ export async function registryVectors(): Promise<Record<string, unknown>> {
     tries: tries(),
     ...feeds(mesh),
     statements: statements(root, mesh),
+    rosters: rosters(),
     ...(await messages()),
+    signing: signing(),
+    frames: frames(),
+    gossipIds: gossipIds(mesh),
+    fingerprints: fingerprints(),
+    liveness: liveness(mesh),
+    zones: zones(),
+    parsers: refusals(mesh),
   };
 }
 
@@ -198,14 +211,33 @@ async function messages() {
     log: silentLog,
   });
   registry.write([{ kind: 'note', name: 'n', body: { text: 'hello' } }]);
-  const { token } = registry.createInvite({ role: 'member', expiresInMs: 60_000, uses: 1 });
+  const { token } = registry.createInvite({ role: 'member', expiresInMs: 60_000, uses: 2 });
   const invite = readToken(token);
-  const join = makeJoinRequest(member, invite, { name: 'member', addresses: [], nonce });
   const { signal } = new AbortController();
   const bounds = { signal, maxResponseBytes: 1024 * 1024 };
-  const joined = await far.requestWithKey(invite.secret, near.addresses(), '/hermesh/join/1.0.0', join, bounds);
+  const ask = async (who: typeof member, facts: { name: string; zone?: string; probe?: boolean; mesh?: string }) => {
+    const token = { ...invite, mesh: facts.mesh ?? invite.mesh };
+    const request = makeJoinRequest(who, token, { addresses: [], nonce, ...facts });
+    const answer = await far.requestWithKey(invite.secret, near.addresses(), joinProtocol, request, bounds);
+    return { request: toHex(request), answer: toHex(answer) };
+  };
+  const probe = await ask(member, { name: 'member', probe: true });
+  const wrongMesh = await ask(member, { name: 'member', mesh: 'f'.repeat(64) });
+  const nameTaken = await ask(member, { name: 'owner' });
+  const join = await ask(member, { name: 'member' });
+  const again = await ask(member, { name: 'member' });
+  const zoned = await ask(identityOf('zoned'), { name: 'zoned', zone: 'north' });
+  const used = await ask(identityOf('late'), { name: 'late' });
+  const bad = new Uint8Array(Buffer.from(join.request, 'hex')).map(
+    (byte, at, all) => byte ^ Number(at === all.length - 1),
+  );
+  const told = await far.requestWithKey(invite.secret, near.addresses(), joinProtocol, bad, bounds);
+  const badSignature = { request: toHex(bad), answer: toHex(told) };
   far.setGate(() => 'member');
   await far.connect(near.stack, near.addresses(), { signal });
+  const known = readJoinAnswer(new Uint8Array(Buffer.from(join.answer, 'hex')), invite.mesh)
+    .map(({ id }) => new Uint8Array(Buffer.from(id, 'hex')))
+    .slice(0, 2);
   const exchange = async (protocol: string, message: unknown) => {
     const request = toBytes(message);
     const answer = await far.request(near.stack, protocol, request, bounds);
@@ -233,11 +265,17 @@ async function messages() {
   const older = { feed, epoch: { counter: 2, nonce }, sequence: 5, hash: new Uint8Array(32) };
   return {
     invite: { token, secret: toHex(invite.secret), key: inviteKey(invite.secret), mesh: invite.mesh },
-    join: { request: toHex(join), answer: toHex(joined) },
+    join,
+    joins: { probe, wrongMesh, nameTaken, again, zoned, used, badSignature },
     exchanges: [
       await exchange('/hermesh/heads/1.0.0', { roster: '', heads: new Uint8Array(32) }),
       await exchange('/hermesh/heads/1.0.0', { offer: [] }),
+      await exchange('/hermesh/heads/1.0.0', { ask: ['', 'a', 'a0'] }),
+      await exchange('/hermesh/roster/1.0.0', { paths: [new Uint8Array()] }),
       await exchange('/hermesh/roster/1.0.0', { want: [], give: [] }),
+      await exchange('/hermesh/roster/1.0.0', { want: [new Uint8Array(32), ...known], give: [] }),
+      await exchange('/hermesh/renew/1.0.0', { mesh: invite.mesh, show: [] }),
+      await exchange('/hermesh/renew/1.0.0', { mesh: 'f'.repeat(64), show: [] }),
       await of('/hermesh/feed/1.0.0', { feed, have: null, after: null }),
       await of('/hermesh/feed/1.0.0', { feed, have: older, after: null }),
       await of('/hermesh/feed/1.0.0', { feed, have: { ...older, epoch, sequence: 0 }, after: null }),
@@ -245,6 +283,8 @@ async function messages() {
       await of('/hermesh/trie/1.0.0', { feed, root, paths: [new Uint8Array(), Uint8Array.of(1)], keys: [key] }),
       await of('/hermesh/trie/1.0.0', { feed, root: emptyRoot, paths: [new Uint8Array()], keys: [] }),
     ],
+    // Last, as wrong requests make the asker suspicious.
+    requests: await requests(feed, (protocol, request) => far.request(near.stack, protocol, request, bounds)),
   };
 }
 

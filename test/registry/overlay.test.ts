@@ -73,7 +73,7 @@ test('after a restart of a large mesh dials are spread over seconds, and those o
   assert.equal(firstDialMs('b', 'a', { members: 3, retryMs: 1_000, chance: 0 }), 1_000);
 });
 
-function open(kept: () => ReadonlySet<string>) {
+function open(kept: () => ReadonlySet<string>, { isFound = (): boolean => true } = {}) {
   const hub = new MemoryHub();
   const clock = virtualClock();
   const [one, two] = [hub.open(identityOf('one')), hub.open(identityOf('two'))];
@@ -88,7 +88,7 @@ function open(kept: () => ReadonlySet<string>) {
     retryMs: 1_000,
     isMember: (stack) => stack === two.stack,
     kept,
-    addressesOf: () => two.addresses(),
+    addressesOf: () => (isFound() ? two.addresses() : []),
     connected: () => {},
     disconnected: () => {},
     unreached: () => {},
@@ -118,6 +118,24 @@ test('a member that is asked something is dialled, and let go after a minute of 
   clock.go(2_000);
   await turns();
   assert.ok(!isConnected(one, two));
+  end.abort();
+});
+
+test('a member whose feed says where it is is dialled at once, however often it was looked for before', async () => {
+  let isFound = false;
+  const kept = new Set<string>();
+  const { clock, one, two, connections, end } = open(() => kept, { isFound: () => isFound });
+  kept.add(two.stack);
+  connections.check();
+  for (let at = 0; at < 5; at += 1) {
+    clock.go(60_000);
+    await turns();
+  }
+  isFound = true;
+  connections.check(two.stack);
+  clock.go(1_000);
+  await turns();
+  assert.ok(isConnected(one, two));
   end.abort();
 });
 

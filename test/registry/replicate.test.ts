@@ -62,6 +62,15 @@ test('a round of anti-entropy asks three random ones of those that are not down,
   assert.ok(asked.every((stack) => everybody.slice(3).includes(stack)));
 });
 
+test('of two that connect one compares, and a stack that compared with nobody yet compares with all', () => {
+  using one = open('one');
+  using two = open('two');
+  const asks = (): number[] => [one.replica.connected(two.stack).length, two.replica.connected(one.stack).length];
+  assert.deepEqual(asks(), [1, 1]);
+  for (const { replica } of [one, two]) replica.compared();
+  assert.deepEqual(asks(), one.stack < two.stack ? [1, 0] : [0, 1]);
+});
+
 test('a gap is pulled once, from whoever told of it, and once more where more was heard meanwhile', () => {
   using one = open('one');
   using two = open('two');

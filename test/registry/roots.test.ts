@@ -141,6 +141,14 @@ test('a pardon is taken from an admin, counts its highest counter, and nobody bu
   assert.equal(rightful(mesh, all, [pardon(a, 1, a)]).length, 1);
 });
 
+test('what a revoked stack pardoned does not count, whenever it was revoked', () => {
+  const all = [...base, certify(member, 'member', b)];
+  const pardon = makeStatement({ type: 'pardon', mesh, stack: member.stack, counter: 3, at: 2_000 }, b);
+  const revocation = makeStatement({ type: 'revocation', mesh, stack: b.stack, at: 3_000, survivors: [] }, a);
+  assert.equal(readRoster(mesh, [...all, pardon]).pardons.get(member.stack), 3);
+  assert.equal(readRoster(mesh, [...all, pardon, revocation]).pardons.size, 0);
+});
+
 test('the order in which statements come never matters: each order, in any parts, gives the same roster', () => {
   const third = next(second, [b, c, d], 2, 4_000);
   const rival = next(second, [a, b], 1, 4_000, 7);

@@ -250,6 +250,48 @@ test('of two stacks that run with one identity one stops signing after three epo
   assert.ok(Math.max(...counters) < 15, `${counters}`);
 });
 
+test('a stack whose clone ended goes on after a pardon, whichever of both had stopped, and also where it was started again meanwhile (failure mode 13)', async (t) => {
+  for (const isRestarted of [false, true]) {
+    await t.test(isRestarted ? 'started again' : 'running', () =>
+      withFolder(async (file) => {
+        await using sky = new Constellation({ antiEntropyMs: 20 });
+        const one = await sky.open('one');
+        let two = await sky.open('two', { file: file('two') });
+        await join(two, one);
+        const clone = await sky.open('two', { identity: identityOf('two') });
+        await join(clone, one);
+        const wasRefused = (node: Node, name: string): boolean => {
+          try {
+            write(node, name, 'x');
+            return false;
+          } catch {
+            return true;
+          }
+        };
+        const refused = await eventually(
+          'a write is refused',
+          () => [two, clone].find((node) => wasRefused(node, 'a')),
+          { timeoutMs: 20_000 },
+        );
+        assert.match(refused.registry.member(refused.registry.stack)?.quarantine ?? '', /two stacks run/);
+        await clone[Symbol.asyncDispose]();
+        if (isRestarted) {
+          await two[Symbol.asyncDispose]();
+          two = await sky.open('two', { file: file('two') });
+          await eventually('it started', () => two.registry.confirmed());
+        }
+        one.registry.pardon(two.registry.stack);
+        await eventually('it may write', () => !wasRefused(two, 'after'));
+        await eventually('its note is taken', () => notes(one).includes('after=x@two'));
+        assert.deepEqual(
+          one.registry.members().filter(({ quarantine }) => quarantine !== undefined),
+          [],
+        );
+      }),
+    );
+  }
+});
+
 test('a stack finds its way by stored addresses where the one that let it in is gone (failure mode 39)', async () => {
   await withFolder(async (file) => {
     await using sky = new Constellation();

@@ -1,4 +1,5 @@
 // What may happen to a mesh, as named scenarios: each drives the world, and says what must hold while it does.
+import { heldBytes } from '../support/held-bytes.ts';
 import { changing, healedMs, minute, type Outcome, type Scenario, second, warmMs } from './scenario.ts';
 import type { SimulatedStack } from './simulated-stack.ts';
 import { stall } from './stalls.ts';
@@ -237,6 +238,44 @@ const join: Scenario = {
   },
 };
 
+const soak: Scenario = {
+  about:
+    'hours of writes, with a stack that dies and comes again about each minute: what is left of it after each hour',
+  defaults: { minutes: 24 * 60, changes: 60, loss: 0 },
+  settled: true,
+  async run(world, { minutes, changes }) {
+    await world.boot(warmMs);
+    const random = world.random.fork('soak');
+    world.mayShowDown = true;
+    const heaps: number[] = [];
+    const rates: number[] = [];
+    for (let hour = 0; hour * 60 < minutes; hour += 1) {
+      world.phase('soaking');
+      const before = world.measure();
+      const partMinutes = Math.min(60, minutes - hour * 60);
+      for (let at = random.exponential(minute); at < partMinutes * minute; at += random.exponential(minute)) {
+        const [stack] = random.some(world.stacks, 1);
+        if (stack) blink(world, stack, at, random.between(3 * second, 40 * second), random.chance() < 0.5);
+      }
+      await changing(world, changes, partMinutes);
+      await world.run(41 * second);
+      await world.settle(healedMs);
+      rates.push(world.rates(before)['sentBytesASecond'] ?? 0);
+      heaps.push(heldBytes());
+    }
+    const half = Math.floor(heaps.length / 2);
+    return {
+      upMs: await world.settle(healedMs, () => world.allUp()),
+      heapBytes: heaps.at(-1) ?? Number.NaN,
+      // Of the second half: the first fills caches.
+      heapBytesAnHour:
+        ((heaps.at(-1) ?? Number.NaN) - (heaps[half] ?? Number.NaN)) / Math.max(1, heaps.length - 1 - half),
+      sentBytesASecondFirst: rates[0] ?? 0,
+      sentBytesASecondLast: rates.at(-1) ?? 0,
+    };
+  },
+};
+
 /** All scenarios, by what they are called. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
   calm,
@@ -251,6 +290,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   dead,
   join,
   zones,
+  soak,
 };
 
 /** From here on the mesh is well: who runs must not be shown as down once it was met again. */

@@ -180,7 +180,10 @@ async function firstLine(child: ChildProcess, name: string, log: () => string): 
     everyMs: 2,
   });
   if (line === undefined) throw new Error(`Cannot start the daemon "${name}": ${ended}\n${log()}`);
-  return JSON.parse(line) as Announcement;
+  const said = JSON.parse(line) as Announcement | { readonly error: unknown };
+  // With --json it also says in one line why it can't start.
+  if (!('stack' in said)) throw new Error(`Cannot start the daemon "${name}": ${line}\n${log()}`);
+  return said;
 }
 
 async function endProcess(

@@ -21,6 +21,7 @@ export interface Seen {
   readonly name: string;
   readonly stack: string;
   readonly self: boolean;
+  readonly quarantine?: string;
   readonly liveness: {
     readonly state: string;
     readonly since: string;
@@ -43,7 +44,8 @@ export interface FleetStack extends AsyncDisposable {
   /** Stops the process in its steps, or lets it go on. */
   freeze(): void;
   thaw(): void;
-  start(options?: StartOptions): Promise<void>;
+  /** `listen` is a multiaddr to listen at from now on; else it is the one of before. */
+  start(options?: StartOptions & { readonly listen?: string }): Promise<void>;
   /** Registers a component over HTTP; resolves once it is acknowledged. */
   register(name: string): Promise<void>;
   /** Lets each component that was registered here say that it is alive: one that is silent for 180 s is let go of. */
@@ -93,7 +95,12 @@ export async function startFleet(names: readonly string[], options: FleetOptions
     for (const joiner of joiners) {
       // An inviter that has too much to do for a handshake closes the door; asking again is what a person would do.
       const join = async (): Promise<true> => {
-        await joiner.client.call('POST', '/api/mesh/join', { token });
+        try {
+          await joiner.client.call('POST', '/api/mesh/join', { token });
+        } catch (error) {
+          say(`"${joiner.name}": ${(error as Error).message}`);
+          throw error;
+        }
         return true;
       };
       await eventually(`"${joiner.name}" joins`, join, { timeoutMs: joinedWithinMs, everyMs: 1_000 });
@@ -120,7 +127,7 @@ export async function makeFleetStack(
   const registered = new Set<string>();
   let daemon: DaemonProcess | undefined;
   /** Kept over restarts, so that others find it where it was. */
-  let listen = host && `/ip4/${host.address}/tcp/4801`;
+  let listen = host && listenAt(host);
   const stack: FleetStack = {
     name,
     home: directory,
@@ -138,6 +145,8 @@ export async function makeFleetStack(
     freeze: () => void process.kill(stack.daemon.pid, 'SIGSTOP'),
     thaw: () => void process.kill(stack.daemon.pid, 'SIGCONT'),
     async start(options = {}) {
+      // From where it listens now others find it after the next start too.
+      if (options.listen !== undefined) listen = options.listen;
       daemon = await startDaemon(name, {
         ...start,
         ...options,
@@ -179,6 +188,11 @@ export async function makeFleetStack(
     },
   };
   return stack;
+}
+
+/** Where a stack listens that runs on a host of its own. */
+export function listenAt({ address }: Pick<TestHost, 'address'>, port = 4801): string {
+  return `/ip${address.includes(':') ? 6 : 4}/${address}/tcp/${port}`;
 }
 
 /** Resolves once each of them sees all of them as up. */

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const pattern = /^hm(\d+)-/;
 /** Debian keeps these where an ordinary user's PATH doesn't look. */
 const environment = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-/** The addresses are 10.77.0.1 and on: they exist within the namespaces alone. */
+/** The addresses are 10.77.0.1 or fd77::1 and on: they exist within the namespaces alone. */
 const maxHosts = 200;
 
 let count = 0;
@@ -16,7 +16,7 @@ let count = 0;
 /** One host: a namespace with a loopback device and `eth0` on the network's bridge. */
 export interface TestHost {
   readonly name: string;
-  /** Of `eth0`. */
+  /** Of `eth0`, as it is now. */
   readonly address: string;
   /** What stands before a program that is to run there: it becomes that program, under the same process id. */
   readonly command: readonly string[];
@@ -26,12 +26,21 @@ export interface TestHost {
   lose(share: number): Promise<void>;
   /** Drops all packets, both ways: no end of a connection hears that it is gone. */
   silence(): Promise<void>;
+  /** Takes another address in place of the one that it has, as a host does whose provider numbers it anew. */
+  moveTo(address: string): Promise<void>;
   /** Lets at most so many bits a second leave. */
   limit(bitsPerSecond: number): Promise<void>;
   /** Ends all of these. */
   mend(): Promise<void>;
   /** What went through `eth0` since it was made. */
   traffic(): Promise<{ readonly sentBytes: number; readonly receivedBytes: number }>;
+}
+
+export interface TestNetworkOptions {
+  /** 6: the hosts have IPv6 alone, and of the faults only silence, bandwidth and a move; 4 by default. */
+  readonly family?: 4 | 6;
+  /** The longest packet of each link, in bytes; 1,500 by default. */
+  readonly mtu?: number;
 }
 
 export interface TestNetwork extends AsyncDisposable {
@@ -62,7 +71,10 @@ export function whyNoNetworks(): string | undefined {
 }
 
 /** Makes so many hosts on one bridge, which stands in a namespace too: the machine's own interfaces and rules stay as they are. */
-export async function openTestNetwork(size: number): Promise<TestNetwork> {
+export async function openTestNetwork(
+  size: number,
+  { family = 4, mtu = 1_500 }: TestNetworkOptions = {},
+): Promise<TestNetwork> {
   if (size > maxHosts) throw new Error(`Cannot make ${size} hosts: at most ${maxHosts}`);
   await removeStrays();
   count += 1;
@@ -76,17 +88,17 @@ export async function openTestNetwork(size: number): Promise<TestNetwork> {
   const hub = `${prefix}-bridge`;
   await add(hub);
   await ip('-n', hub, 'link', 'add', 'br0', 'type', 'bridge');
-  await ip('-n', hub, 'link', 'set', 'br0', 'up');
+  await ip('-n', hub, 'link', 'set', 'br0', 'mtu', `${mtu}`, 'up');
   const hosts: TestHost[] = [];
   for (let index = 1; index <= size; index += 1) {
     const name = `${prefix}-${index}`;
     await add(name);
     const port = `port${index}`;
     await ip('link', 'add', 'eth0', 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', hub);
-    await ip('-n', hub, 'link', 'set', port, 'master', 'br0', 'up');
-    const address = `10.77.0.${index}`;
-    await ip('-n', name, 'address', 'add', `${address}/24`, 'dev', 'eth0');
-    await ip('-n', name, 'link', 'set', 'eth0', 'up');
+    await ip('-n', hub, 'link', 'set', port, 'mtu', `${mtu}`, 'master', 'br0', 'up');
+    const address = family === 4 ? `10.77.0.${index}` : `fd77::${index.toString(16)}`;
+    await ip('-n', name, 'link', 'set', 'eth0', 'mtu', `${mtu}`, 'up');
+    await addAddress(name, address);
     hosts.push(hostOf(name, address));
   }
   const mend = async (): Promise<void> => void (await Promise.all(hosts.map((host) => host.mend())));
@@ -101,7 +113,14 @@ export async function openTestNetwork(size: number): Promise<TestNetwork> {
   };
 }
 
-function hostOf(name: string, address: string): TestHost {
+/** Without the second in which a host asks whether its IPv6 address is another one's, as it may not be listened at meanwhile. */
+async function addAddress(name: string, address: string): Promise<void> {
+  const words = address.includes(':') ? [`${address}/64`, 'dev', 'eth0', 'nodad'] : [`${address}/24`, 'dev', 'eth0'];
+  await ip('-n', name, 'address', 'add', ...words);
+}
+
+function hostOf(name: string, first: string): TestHost {
+  let address = first;
   const inside = (...words: string[]): Promise<string> => ip('netns', 'exec', name, ...words);
   const drop = async (chain: 'INPUT' | 'OUTPUT', ...rule: string[]): Promise<void> => {
     // What a daemon says to itself over loopback isn't of the network.
@@ -110,7 +129,9 @@ function hostOf(name: string, address: string): TestHost {
   };
   return {
     name,
-    address,
+    get address() {
+      return address;
+    },
     command: ['ip', 'netns', 'exec', name],
     async deafTo(others) {
       if (others.length > 0) await drop('INPUT', '-s', others.map((other) => other.address).join(','));
@@ -119,6 +140,11 @@ function hostOf(name: string, address: string): TestHost {
     async silence() {
       await drop('INPUT');
       await drop('OUTPUT');
+    },
+    async moveTo(next) {
+      await ip('-n', name, 'address', 'flush', 'dev', 'eth0', 'scope', 'global');
+      await addAddress(name, next);
+      address = next;
     },
     async limit(bitsPerSecond) {
       const rate = `${Math.round(bitsPerSecond)}bit`;

@@ -1,44 +1,18 @@
 // A fleet behind one address that joins at once: whole stacks over libp2p, in one process.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { openLibp2pNetwork } from '#daemon/libp2p';
-import { openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
-import { identityOf, noteKind, silentLog } from '../../support/constellation.ts';
 import { eventually } from '../../support/deadline.ts';
+import { type Libp2pStack, openStack } from './stacks.ts';
 
-const listen = ['/ip4/127.0.0.1/tcp/0'];
 const day = 24 * 60 * 60 * 1000;
 const soon = (ms = 10_000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) });
-
-async function openStack(parts: AsyncDisposableStack, name: string) {
-  const identity = identityOf(name);
-  const network = parts.use(await openLibp2pNetwork({ identity, listen, log: silentLog }));
-  const database = parts.use(openDatabase(':memory:', [registryMigrations]));
-  const registry = parts.use(
-    await openRegistry({
-      database,
-      identity,
-      name,
-      network,
-      kinds: [noteKind],
-      mayStand: () => undefined,
-      clock: systemClock,
-      random: randomBytes,
-      log: silentLog,
-      replicate: { antiEntropyMs: 2_000 },
-    }),
-  );
-  registry.write([{ kind: 'stack', name, body: { name, addresses: [...network.addresses()] } }]);
-  return { identity, network, registry, address: network.addresses()[0] ?? '' };
-}
 
 test('thirty stacks of one address join a mesh at once over libp2p (failure modes 4, 5)', async () => {
   await using parts = new AsyncDisposableStack();
   const one = await openStack(parts, 'one');
   const { token } = one.registry.createInvite({ role: 'member', expiresInMs: day, uses: 30 });
   const names = Array.from({ length: 30 }, (_, at) => `joiner-${at}`);
-  const stacks: Awaited<ReturnType<typeof openStack>>[] = [];
+  const stacks: Libp2pStack[] = [];
   for (const name of names) stacks.push(await openStack(parts, name));
   const began = performance.now();
   await Promise.all(stacks.map(({ registry }) => registry.join(token, soon(30_000))));
