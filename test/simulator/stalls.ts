@@ -5,8 +5,8 @@ import type { SimulatedStack } from './simulated-stack.ts';
 import type { World } from './world.ts';
 
 const { pingMs, answerMs, retryMs } = defaultLivenessTiming;
-/** Nobody accuses before two pings went unanswered, and the first may leave as the stall begins: up to here nobody may. */
-const unnoticedMs = answerMs + retryMs - 200;
+/** Nobody accuses before two pings went unanswered, and the first may leave as the stall begins: up to here, less a way around the world, nobody may. */
+const unnoticedMs = answerMs + retryMs - 500;
 /** The later of two that watch one another pings after 1.2 times as long; news take their way, and clocks their half second. */
 const noticedMs = pingMs * 1.2 + answerMs + retryMs + 1_500;
 const lookMs = 250;
@@ -27,11 +27,10 @@ export const stall: Scenario = {
     const random = world.random.fork('stall');
     world.phase('brief stalls');
     const beganAt = world.scheduler.now;
-    for (let each = 0; each < brief; each += 1) {
-      const [stack] = random.some(world.stacks, 1);
-      world.scheduler.at(beganAt + random.between(0, minutes * minute - unnoticedMs), () =>
-        stack?.machine.stall(unnoticedMs),
-      );
+    const slotMs = (minutes * minute) / brief;
+    for (const [index, stack] of random.some(world.stacks, brief).entries()) {
+      const at = beganAt + index * slotMs + random.between(0, Math.max(0, slotMs - unnoticedMs));
+      world.scheduler.at(at, () => stack.machine.stall(unnoticedMs));
     }
     const changed = changing(world, changes, minutes);
     const stop = watch(world, (reader, shown, state) => {
