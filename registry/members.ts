@@ -25,8 +25,16 @@ export interface MembersParts {
   readonly quarantineOf: (stack: StackId) => string | undefined;
 }
 
+interface Nearby {
+  /** As the roster has them, what the others are made from. */
+  readonly near: readonly StackId[];
+  readonly others: readonly StackId[];
+  readonly all: readonly StackId[];
+}
+
 export class Members {
   readonly #parts: MembersParts;
+  #near: Nearby | undefined;
   readonly #news = new Broadcast<() => readonly Member[]>();
 
   constructor(parts: MembersParts) {
@@ -52,9 +60,14 @@ export class Members {
     return [...membership.roster.memberships.keys()].filter((stack) => stack !== self && membership.valid(stack));
   }
 
-  /** Those of them that are of the own zone. */
-  near(): StackId[] {
-    return this.others().filter((stack) => this.#parts.membership.isNear(stack));
+  /** Those of them that are of the own zone; the same list while it doesn't change, as it is asked for at each message. */
+  near(): readonly StackId[] {
+    return this.#nearby().others;
+  }
+
+  /** Those and this stack, whatever became of its own certificate. */
+  around(): readonly StackId[] {
+    return this.#nearby().all;
   }
 
   presence(stack: StackId): Presence {
@@ -104,6 +117,15 @@ export class Members {
 
   close(): void {
     this.#news.close();
+  }
+
+  #nearby(): Nearby {
+    const { self, membership } = this.#parts;
+    const near = membership.near();
+    if (this.#near?.near === near) return this.#near;
+    const others = near.filter((stack) => stack !== self);
+    this.#near = { near, others, all: [self, ...others] };
+    return this.#near;
   }
 
   #toMember({ stack, name, zone, role, notAfter, x25519 }: CertifiedMember): Member {

@@ -149,7 +149,7 @@ class OpenRegistry implements Registry {
       mesh: () => membership.roster.mesh,
       isMember: isNear,
       chance,
-      members: () => [self, ...members.near()],
+      members: () => members.around(),
       candidates: () =>
         members.near().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
       rosterDigest: () => membership.roster.digest,
@@ -182,7 +182,7 @@ class OpenRegistry implements Registry {
       roster: () => ({
         mesh: membership.roster.mesh,
         digest: membership.roster.digest,
-        members: [...membership.roster.memberships.keys()].filter(isNear),
+        members: membership.near(),
       }),
       incarnation: {
         read: () => Number(rosterStore.setting('incarnation') ?? 0),
@@ -207,7 +207,7 @@ class OpenRegistry implements Registry {
       conduct,
       reach: (peer, limits) => this.#connections.reach(peer, limits),
       exchanged: (peer) => {
-        void this.#watch.exchange(peer);
+        this.#watch.exchanged(peer);
         this.#start.exchanged(peer);
         this.#zones?.exchanged(peer);
       },

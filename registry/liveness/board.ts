@@ -20,6 +20,8 @@ interface Shown {
   readonly changedAt: number;
 }
 
+const none: readonly number[] = [];
+
 export class Board {
   readonly #shown = new Map<StackId, Shown>();
   readonly #wall: () => number;
@@ -36,7 +38,8 @@ export class Board {
   /** Takes a verdict over; returns whether what is shown has another state, and when to judge again where it has to rest. */
   set(stack: StackId, verdict: Verdict, now: number): { readonly isNews: boolean; readonly againAt?: number } {
     const known = this.#shown.get(stack);
-    const recent = (known?.flips ?? []).filter((at) => now - at < windowMs);
+    const flipped = known?.flips ?? none;
+    const recent = flipped.some((at) => now - at >= windowMs) ? flipped.filter((at) => now - at < windowMs) : flipped;
     const hasFlipped = known !== undefined && (known.judged === 'up') !== (verdict.state === 'up');
     const isCounted = hasFlipped && now - (recent.at(-1) ?? Number.NEGATIVE_INFINITY) >= bounceMs;
     const flips = isCounted ? [...recent, now].slice(-maxFlips) : recent;

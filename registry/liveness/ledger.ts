@@ -117,6 +117,11 @@ export class Ledger {
     return this.#suspicions.get(subject)?.get(observer);
   }
 
+  /** Those of whom this observer said something, withdrawn or not. */
+  subjectsOf(observer: StackId): StackId[] {
+    return [...this.#suspicions].flatMap(([subject, all]) => (all.has(observer) ? [subject] : []));
+  }
+
   /** Who accuses the subject of being away in its known incarnation, as long as that stands. */
   accusations(subject: StackId): readonly Suspicion[] {
     const incarnation = this.#leases.get(subject)?.beat.incarnation;

@@ -83,7 +83,10 @@ export class Observer {
     const missing = this.#subjects.filter((stack) => !isExcused(stack) && this.#contacts.get(stack)?.isMissing(now));
     const mayAccuse = this.#mayAccuse(missing.length, now);
     const said: Statement[] = [];
-    for (const [subject, contact] of this.#contacts) {
+    // Of the others, which are most, nothing is to be said.
+    for (const subject of new Set([...missing, ...ledger.subjectsOf(this.#self)])) {
+      const contact = this.#contacts.get(subject);
+      if (!contact) continue;
       const incarnation = ledger.incarnation(subject);
       const standing = ledger.suspicion(subject, this.#self);
       const stands = standing !== undefined && !standing.withdrawn && standing.incarnation >= incarnation;

@@ -21,6 +21,13 @@ const gatherMs = 50;
 /** Certificates run out without anybody saying so: who is a member is looked up anew so often. */
 const rosterMs = 30_000;
 
+/**
+ * Members whose claims are compared after their heads, within a window: a comparison lists all claims, and one that starts in a
+ * mesh of 1,000 connects with 40 at once. What these miss comes with what is published, and with later rounds.
+ */
+const maxFollowing = 6;
+const followingMs = 10_000;
+
 export interface WatchParts {
   readonly network: Network;
   readonly identity: Pick<Identity, 'stack' | 'sign'>;
@@ -48,6 +55,7 @@ export class Watch {
   readonly #beats: BeatsParts;
   readonly #exchanging = new Set<StackId>();
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
+  readonly #followedAt = new Map<StackId, number>();
   #rosterAt = 0;
   #dueAt = 0;
   #isTelling = false;
@@ -99,6 +107,15 @@ export class Watch {
   /** Dialling a member failed. */
   unreached(stack: StackId, why: string): void {
     this.#do(this.#detector.unreached(stack, why, this.#parts.clock.monotonic()));
+  }
+
+  /** Heads were compared with a member: claims are, too, unless that was done with many just now. */
+  exchanged(peer: StackId): void {
+    const now = this.#parts.clock.monotonic();
+    for (const [stack, at] of this.#followedAt) if (now - at >= followingMs) this.#followedAt.delete(stack);
+    if (this.#followedAt.size >= maxFollowing && !this.#followedAt.has(peer)) return;
+    this.#followedAt.set(peer, now);
+    void this.exchange(peer);
   }
 
   /** Compares claims with a member. */

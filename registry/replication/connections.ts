@@ -81,7 +81,7 @@ export class Connections {
 
   /** Whether a member is connected, or may be dialled without being a nuisance. */
   isNear(stack: StackId): boolean {
-    if (this.#parts.network.connected().includes(stack)) return true;
+    if (this.#since.has(stack)) return true;
     if (this.#timers.has(stack) || this.#dialling.has(stack)) return false;
     return this.#parts.clock.monotonic() >= (this.#notBefore.get(stack) ?? 0);
   }

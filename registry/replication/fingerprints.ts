@@ -155,7 +155,15 @@ export function relateBrief(stored: Brief | undefined, other: Brief): Exclude<Re
   return sameBytes(hashThere, hashHere) ? 'same' : 'equivocation';
 }
 
-/** Keys of feeds that were asked for are few: the members of a mesh. */
+/** Keys that are kept: hashing the ids of a mesh of 1,000 is done once. */
+const maxKeys = 4_000;
+const keys = new Map<StackId, Uint8Array>();
+
 function keyOf(feed: StackId): Uint8Array {
-  return sha256(Buffer.from(feed)).slice(0, keyBytes);
+  const known = keys.get(feed);
+  if (known) return known;
+  const key = sha256(Buffer.from(feed)).slice(0, keyBytes);
+  if (keys.size >= maxKeys) keys.clear();
+  keys.set(feed, key);
+  return key;
 }

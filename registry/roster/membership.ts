@@ -33,6 +33,12 @@ export class Membership {
   readonly #requireClock: () => void;
   #statements: readonly Statement[];
   #roster: Roster;
+  /** What `near` came to, for that roster and that span of time. */
+  #near: { readonly roster?: Roster; readonly from: number; readonly until: number; readonly stacks: StackId[] } = {
+    from: 0,
+    until: 0,
+    stacks: [],
+  };
 
   /** Reads what is stored; `found` must follow where nothing is. `requireClock` throws where nothing that expires may be signed. */
   constructor(store: RosterStore, identity: Identity, now: () => number, requireClock: () => void = () => undefined) {
@@ -72,6 +78,21 @@ export class Membership {
   /** Whether a stack is a member of the own zone, with which everything is replicated. */
   isNear(stack: StackId): boolean {
     return this.valid(stack)?.zone === this.zone;
+  }
+
+  /** The stacks of the own zone whose certificates are valid now, this one too where it is: computed once while that stays so. */
+  near(): readonly StackId[] {
+    const now = this.#now();
+    const roster = this.#roster;
+    if (this.#near.roster === roster && now >= this.#near.from && now < this.#near.until) return this.#near.stacks;
+    const { zone } = this;
+    const standing = [...roster.memberships.values()].filter((each) => each.state === 'valid' && each.zone === zone);
+    const over = standing.filter(({ notAfter }) => notAfter <= now);
+    const valid = standing.filter(({ notAfter }) => notAfter > now);
+    const from = over.reduce((last, { notAfter }) => Math.max(last, notAfter), Number.NEGATIVE_INFINITY);
+    const until = valid.reduce((next, { notAfter }) => Math.min(next, notAfter), Number.POSITIVE_INFINITY);
+    this.#near = { roster, from, until, stacks: valid.map(({ stack }) => stack) };
+    return this.#near.stacks;
   }
 
   /** The membership of a stack whose certificate stands and hasn't run out. */

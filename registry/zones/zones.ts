@@ -225,8 +225,8 @@ export class Zones {
     const zone = this.own;
     const stacks = this.#zones.get(zone) ?? [];
     const isUp = (stack: StackId): boolean => stack === self || stateOf(stack) === 'up';
-    const speakers = stacks.filter((stack) => isUp(stack) && member(stack)?.role !== 'viewer');
-    this.#isGateway = this.#others().length > 0 && gatewaysOf(zone, speakers).includes(self);
+    const speakers = (): StackId[] => stacks.filter((stack) => isUp(stack) && member(stack)?.role !== 'viewer');
+    this.#isGateway = this.#others().length > 0 && gatewaysOf(zone, speakers()).includes(self);
     this.#speak(zone, stacks);
     for (const { stack, name } of ownersOf(zoneKind.name, recordNameOf(zone))) {
       const wire = feeds.served.proven(stack, zoneKind.name, name);

@@ -14,8 +14,8 @@ export interface MachineParts {
 /** Where wall clocks begin: 2026-01-01. */
 export const epochMs = Date.UTC(2026, 0, 1);
 
-/** A dead stack is to be known within five seconds: one that is silent for longer than this looks like it. */
-const tellableMs = 4_000;
+/** Two pings' patience, and the first may leave as the stall begins: one that is silent for longer may look dead. */
+const tellableMs = 2_500;
 /** It is heard again soon after; one that did it again and again is believed later. */
 const forgivenMs = 60_000;
 
@@ -62,6 +62,11 @@ export class Machine {
   stall(ms: number): void {
     this.#stalledUntil = this.#parts.scheduler.now + ms;
     if (ms > tellableMs) this.#unheardUntil = this.#stalledUntil + forgivenMs;
+  }
+
+  /** How much longer it stands still. */
+  get stalledForMs(): number {
+    return Math.max(0, this.#stalledUntil - this.#parts.scheduler.now);
   }
 
   /** Whether it stands still, or did lately, for so long that nobody could tell it from one that is gone. */

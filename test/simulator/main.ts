@@ -3,14 +3,10 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
 import { models } from './model.ts';
 import { print } from './report.ts';
 import { scenarios } from './scenarios.ts';
 import { simulate } from './simulate.ts';
-
-/** A thousand stacks need more than the default heap. */
-setFlagsFromString('--max-old-space-size=9000');
 
 const usage = `Usage: npm run simulate -- [options]
 
@@ -22,6 +18,8 @@ const usage = `Usage: npm run simulate -- [options]
   --changes N       how many changes random stacks write
   --loss SHARE      the share of gossip that is lost, 0 to 1, for the scenario loss
   --records N       notes that each stack has from before (1)
+  --zones N         zones that the stacks are parted into (1; the scenario zones: 4)
+  --whole N         how many zones run wholly; of the others only the gateways do (all)
   --trace FILE      write each message and event to a file
   --json            one JSON value on stdout
 
@@ -45,6 +43,8 @@ const flags = {
   changes: { type: 'string' },
   loss: { type: 'string' },
   records: { type: 'string' },
+  zones: { type: 'string' },
+  whole: { type: 'string' },
   trace: { type: 'string' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${typeof values === 'string' ? `${values}\n\n` : ''}${usage}`);
     return typeof values === 'string' ? 2 : 0;
   }
-  const { scenario, seed, json, minutes, changes, loss, records } = values;
+  const { scenario, seed, json, minutes, changes, loss, records, zones, whole } = values;
   const file = values.trace === undefined ? undefined : createWriteStream(values.trace);
   let toldAt = 0;
   const began = performance.now();
@@ -76,6 +76,8 @@ async function main(): Promise<number> {
     ...(changes !== undefined && { changes: Number(changes) }),
     ...(loss !== undefined && { loss: Number(loss) }),
     ...(records !== undefined && { records: Number(records) }),
+    ...(zones !== undefined && { zones: Number(zones) }),
+    ...(whole !== undefined && { wholeZones: Number(whole) }),
     ...(file && { trace: (line: string) => void file.write(line) }),
     progress,
   });
@@ -97,13 +99,15 @@ function readFlags() {
     const { values } = parseArgs({ options: flags });
     const known = Object.hasOwn(scenarios, values.scenario) && Object.hasOwn(models, values.model);
     if (!known) return `Cannot simulate "${values.scenario}" with the model "${values.model}": no such name`;
-    const wrong = (['stacks', 'minutes', 'changes', 'loss', 'records'] as const).find((name) => {
+    const wrong = (['stacks', 'minutes', 'changes', 'loss', 'records', 'zones', 'whole'] as const).find((name) => {
       const text = values[name];
-      return text !== undefined && !(Number(text) >= (name === 'stacks' ? 1 : 0));
+      return text !== undefined && !(Number(text) >= (name === 'stacks' || name === 'zones' ? 1 : 0));
     });
     if (wrong) return `Cannot read --${wrong} "${values[wrong]}": give a number`;
     if (Number(values.loss ?? 0) > 1) return `Cannot lose the share ${values.loss}: give 0 to 1`;
     if (!Number.isInteger(Number(values.stacks))) return `Cannot simulate ${values.stacks} stacks: give a whole number`;
+    if (Number(values.zones ?? 1) > Number(values.stacks))
+      return `Cannot part ${values.stacks} stacks into ${values.zones} zones`;
     return values;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -49,9 +49,17 @@ test('a mesh converges around links that carry one way only (failure mode 8)', a
   await holds({ scenario: 'one-way', stacks: 16, minutes: 1, changes: 20 });
 });
 
-test('an event loop that stands still delays changes, and makes nobody else look down (failure mode 9)', async () => {
-  const { shown } = await holds({ scenario: 'stall', stacks: 16, minutes: 1, changes: 15 });
+test('who stands still for less than two pings is never called away; for longer it is down to all, and up again by itself (failure mode 9)', async () => {
+  const { outcome, shown } = await holds({ scenario: 'stall', stacks: 16, minutes: 1, changes: 15 });
+  assert.ok((outcome['knownMs'] ?? Number.NaN) < 8_000, JSON.stringify(outcome));
+  assert.ok((outcome['backMs'] ?? Number.NaN) < 30_000, JSON.stringify(outcome));
   assert.equal(shown['down'], undefined);
+});
+
+test('four zones know one another, and a record of another zone is found within a second', async () => {
+  const { outcome } = await holds({ scenario: 'zones', stacks: 24, zones: 4, minutes: 0.5, changes: 5 });
+  assert.ok((outcome['summaryWorstMs'] ?? Number.NaN) < 180_000, JSON.stringify(outcome));
+  assert.ok((outcome['findP50Ms'] ?? Number.NaN) < 1_000, JSON.stringify(outcome));
 });
 
 test('wall clocks off by an hour and jumping by a year lose nothing (failure mode 11)', async () => {

@@ -1,35 +1,12 @@
 // What may happen to a mesh, as named scenarios: each drives the world, and says what must hold while it does.
 import { heldBytes } from '../support/held-bytes.ts';
-import type { Random } from './random.ts';
+import { changing, healedMs, minute, type Outcome, type Scenario, second, warmMs } from './scenario.ts';
 import type { SimulatedStack } from './simulated-stack.ts';
+import { stall } from './stalls.ts';
 import type { World } from './world.ts';
-
-export interface Settings {
-  /** How long the scenario's middle part takes, in minutes of virtual time. */
-  readonly minutes: number;
-  readonly changes: number;
-  /** The share of gossip that is lost. */
-  readonly loss: number;
-}
-
-export interface Scenario {
-  readonly about: string;
-  readonly defaults: Settings;
-  /** Whether the mesh is there from the beginning; else stacks join one by one. */
-  readonly settled: boolean;
-  run(world: World, settings: Settings): Promise<Outcome>;
-}
-
-/** Figures of the scenario's own, by name; times in milliseconds. */
-export type Outcome = Readonly<Record<string, number>>;
+import { zones } from './zone-scenario.ts';
 
 const nothing: Outcome = {};
-const second = 1_000;
-const minute = 60 * second;
-/** After the stacks started: connections stand, and all have compared their heads. */
-const warmMs = 40 * second;
-/** All agree this long after everything is well again: the longest pause of a dial, and some rounds of anti-entropy. */
-const healedMs = 4 * minute;
 
 const calm: Scenario = {
   about: 'nothing happens: what a mesh costs at rest',
@@ -199,28 +176,6 @@ const restart: Scenario = {
   },
 };
 
-const stall: Scenario = {
-  about: 'event loops stand still for 2 to 10 s; up to 4 s nobody is called down for it, and never another one',
-  defaults: { minutes: 3, changes: 40, loss: 0 },
-  settled: true,
-  async run(world, { minutes, changes }) {
-    await world.boot(warmMs);
-    const random = world.random.fork('stall');
-    world.phase('stalling');
-    for (let at = 0; at < minutes * minute; at += random.exponential(5 * second)) {
-      const [stack] = random.some(world.stacks, 1);
-      const ms = random.between(2 * second, 10 * second);
-      world.scheduler.at(world.scheduler.now + at, () => {
-        world.trace(`stall ${stack?.index} ${ms.toFixed(0)}`);
-        stack?.machine.stall(ms);
-      });
-    }
-    await changing(world, changes, minutes);
-    await world.run(15 * second);
-    return { settledMs: await world.settle(healedMs), upMs: await world.settle(healedMs, () => world.allUp()) };
-  },
-};
-
 const dead: Scenario = {
   about: 'one stack dies with its host, another by kill -9: how long until all know',
   defaults: { minutes: 3, changes: 10, loss: 0 },
@@ -334,15 +289,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   stall,
   dead,
   join,
+  zones,
   soak,
 };
-
-/** Spreads that many changes over so many minutes, and lets those pass. */
-async function changing(world: World, changes: number, minutes: number): Promise<void> {
-  const random: Random = world.random.fork(`changes at ${world.scheduler.now}`);
-  const tookMs = changes > 0 ? world.planChanges(changes, (minutes * minute) / changes, random) : 0;
-  await world.run(Math.max(minutes * minute, tookMs) + second);
-}
 
 /** From here on the mesh is well: who runs must not be shown as down once it was met again. */
 async function well(world: World, word: string): Promise<void> {

@@ -1,7 +1,8 @@
 // The entry points: one run of a scenario with its report, and the convergence of changes for a bench.
 import type { ReplicateOptions } from '#registry/replication';
 import { type Model, models } from './model.ts';
-import { type Outcome, type Scenario, type Settings, scenarios } from './scenarios.ts';
+import type { Outcome, Scenario, Settings } from './scenario.ts';
+import { scenarios } from './scenarios.ts';
 import type { Change, Violation } from './witness.ts';
 import { World } from './world.ts';
 
@@ -12,6 +13,10 @@ export interface SimulateOptions extends Partial<Settings> {
   readonly model?: keyof typeof models | Model;
   /** Notes that each stack has from before; 1 by default. */
   readonly records?: number;
+  /** Zones that the stacks are parted into; 1 by default. */
+  readonly zones?: number;
+  /** How many zones run wholly; of the others only the gateways do. All by default. */
+  readonly wholeZones?: number;
   readonly replicate?: Partial<ReplicateOptions>;
   readonly trace?: (line: string) => void;
   readonly progress?: (text: string) => void;
@@ -125,6 +130,7 @@ const patienceMs = 60_000;
 
 function openWorld(options: SimulateOptions, scenario: Scenario): World {
   const { stacks, seed, model = 'wan', records = 1, replicate = {}, trace, progress } = options;
+  const { zones = scenario.zones ?? 1 } = options;
   return new World({
     stacks,
     seed,
@@ -132,6 +138,8 @@ function openWorld(options: SimulateOptions, scenario: Scenario): World {
     records,
     settled: scenario.settled,
     replicate,
+    zones,
+    wholeZones: options.wholeZones ?? zones,
     ...(trace && { trace }),
     ...(progress && { progress }),
   });
@@ -162,8 +170,12 @@ function withoutUndefined(settings: Partial<Settings>): Partial<Settings> {
 }
 
 function replayOf(options: SimulateOptions, { minutes, changes, loss }: Settings): string {
-  const { stacks, scenario, seed, model = 'wan', records = 1 } = options;
+  const { stacks, scenario, seed, model = 'wan', records = 1, zones, wholeZones } = options;
+  const parted = [
+    ...(zones === undefined ? [] : [`--zones ${zones}`]),
+    ...(wholeZones === undefined ? [] : [`--whole ${wholeZones}`]),
+  ];
   const numbers = `--minutes ${minutes} --changes ${changes} --loss ${loss} --records ${records}`;
   const name = typeof model === 'string' ? model : model.name;
-  return `npm run simulate -- --stacks ${stacks} --scenario ${scenario} --seed ${seed} --model ${name} ${numbers}`;
+  return `npm run simulate -- --stacks ${stacks} --scenario ${scenario} --seed ${seed} --model ${name} ${[numbers, ...parted].join(' ')}`;
 }

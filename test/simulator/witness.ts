@@ -88,7 +88,9 @@ export class Witness {
     const own = this.#headOf(owner, owner.id);
     if (!own) return;
     this.#expected.set(`${owner.id} ${name}`, text);
-    const waiting = new Set(this.#stacks.filter((stack) => stack !== owner && stack.running));
+    const waiting = new Set(
+      this.#stacks.filter((stack) => stack !== owner && stack.running && stack.zone === owner.zone),
+    );
     const { counter, sequence } = own;
     const change = { owner, name, text, counter, sequence, writtenAt: startedAt, phase, waiting };
     const all = this.#underWay.get(owner.id) ?? new Set();
@@ -128,16 +130,18 @@ export class Witness {
     }
   }
 
-  /** Whether all stacks that run hold the same heads. */
+  /** Whether all stacks of a zone that run hold the same heads. */
   agree(): boolean {
-    const digests = new Set(this.#stacks.filter(({ running }) => running).map((stack) => this.#digestOf(stack)));
-    return digests.size <= 1;
+    return [...this.#zones().values()].every((stacks) => new Set(stacks.map((one) => this.#digestOf(one))).size === 1);
   }
 
   /** What must be so at the end: all records everywhere as their owners wrote them, none hidden, nobody quarantined. */
   conclude(): void {
     this.lookAtAll();
-    const running = this.#stacks.filter((stack) => stack.running);
+    for (const stacks of this.#zones().values()) this.#concludeZone(stacks);
+  }
+
+  #concludeZone(running: readonly SimulatedStack[]): void {
     const [first] = running;
     if (!first) return;
     const all = new Set(running.map((stack) => recordsOf(stack)));
@@ -153,6 +157,7 @@ export class Witness {
     );
     for (const [place, text] of this.#expected) {
       const [feed = '', name = ''] = place.split(' ');
+      if (this.#byId.get(feed)?.zone !== first.zone) continue;
       const row = read.get(feed, noteKind.name, name);
       const isRight = text === undefined ? row === undefined : row && Buffer.from(row.body).includes(text);
       if (!isRight) {
@@ -169,8 +174,10 @@ export class Witness {
   /** Only what its owner signed is believed, and within a reader nothing goes back. */
   #judge(stack: SimulatedStack, head: Head): void {
     const signed = this.#signed.get(head.feed);
+    // Of stacks that are in the roster only what is there from before is right.
+    if (!signed) return;
     const owner = this.#byId.get(head.feed)?.name ?? head.feed;
-    if (signed?.get(placeOf(head)) !== head.hash) {
+    if (signed.get(placeOf(head)) !== head.hash) {
       this.breach('always', `"${stack.name}" holds a head of "${owner}" at ${placeOf(head)} that it never made`);
     }
     const feeds = this.#furthest.get(stack);
@@ -182,6 +189,13 @@ export class Witness {
       );
     }
     feeds?.set(head.feed, head);
+  }
+
+  #zones(): Map<string, SimulatedStack[]> {
+    return Map.groupBy(
+      this.#stacks.filter(({ running }) => running),
+      ({ zone }) => zone,
+    );
   }
 
   #reached(change: Change, stack: SimulatedStack): void {

@@ -1,13 +1,14 @@
 // The simulated world: stacks, wires and time, and what scenarios do to them.
 import { createHash } from 'node:crypto';
-import { type Identity, openDatabase, registryMigrations } from '#registry';
+import { openDatabase, registryMigrations } from '#registry';
 import type { ReplicateOptions } from '#registry/replication';
+import { gatewaysOf } from '#registry/zones';
 import { Machine } from './machine.ts';
 import { type Reading, since } from './meter.ts';
 import { type Model, Processors, pingBytes, pingEveryMs, placeOf } from './model.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
-import { identitiesOf, nameOf, settleMesh } from './settled-mesh.ts';
+import { identitiesOf, nameOf, type Settled, settleMesh, zoneNames } from './settled-mesh.ts';
 import { Addresses } from './simulated-network.ts';
 import { SimulatedStack } from './simulated-stack.ts';
 import type { Weather } from './weather.ts';
@@ -23,6 +24,9 @@ export interface WorldOptions {
   /** Whether all belong to one mesh from the beginning; else each has a mesh of its own. */
   readonly settled: boolean;
   readonly replicate: Partial<ReplicateOptions>;
+  /** Zones that the stacks are parted into, and how many of them run wholly: of the others only their gateways do. */
+  readonly zones: number;
+  readonly wholeZones: number;
   /** Lines of the trace. */
   readonly trace?: (line: string) => void;
   /** Told now and then how far it is. */
@@ -54,13 +58,15 @@ export class World implements Disposable {
   readonly shown = new Map<string, number>();
   readonly warnings = new Map<string, number>();
   readonly byId = new Map<string, SimulatedStack>();
+  /** The stacks that speak for their zones while all are up. */
+  readonly gateways: ReadonlySet<string>;
   readonly #hash = createHash('sha256');
   #phase = 'calm';
 
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = new Random(options.seed);
-    const { model, stacks, records, settled, replicate } = options;
+    const { model, stacks, records, settled, replicate, zones, wholeZones } = options;
     this.wires = new Wires({
       scheduler: this.scheduler,
       model,
@@ -68,18 +74,28 @@ export class World implements Disposable {
       trace: (traffic, from, to, size) => this.trace(`${traffic} ${from} ${to} ${size}`),
     });
     this.witness = new Witness(this.scheduler, this.stacks);
-    using mesh = settled ? settleMesh(stacks, records, this.random.fork('mesh')) : undefined;
-    const identities: readonly Identity[] = mesh?.identities ?? identitiesOf(stacks, this.random.fork('identities'));
-    const processors = new Processors(model);
+    const names = zoneNames(zones);
+    using mesh = settled ? settleMesh(stacks, records, names, this.random.fork('mesh')) : undefined;
+    const all: readonly Settled[] =
+      mesh?.stacks ?? identitiesOf(stacks, this.random.fork('identities')).map((identity) => ({ identity, zone: '' }));
+    const gateways = names.flatMap((zone) => gatewaysIn(zone, all));
+    this.gateways = new Set(gateways.map(({ identity }) => identity.stack));
+    const running = new Set([...all.filter(({ zone }) => names.indexOf(zone) < wholeZones), ...gateways]);
+    const slices = this.random.fork('processors');
+    const processors = new Processors(model, () => slices.chance());
     const addresses = new Addresses();
-    identities.forEach((identity, index) => {
+    all.forEach((settledStack, index) => {
+      // One that isn't here is in the roster and in the feeds of its zone only.
+      if (!running.has(settledStack)) return;
+      const { identity, zone } = settledStack;
       const random = this.random.fork(`stack ${index}`);
       const place = placeOf(random);
       const stack = new SimulatedStack({
         identity,
         name: nameOf(index),
+        zone,
         machine: new Machine({ index, place, scheduler: this.scheduler, processors, model }),
-        database: mesh?.open() ?? openDatabase(':memory:', [registryMigrations]),
+        database: mesh?.open(zone) ?? openDatabase(':memory:', [registryMigrations]),
         wires: this.wires,
         addresses,
         model,
@@ -100,6 +116,11 @@ export class World implements Disposable {
 
   get running(): SimulatedStack[] {
     return this.stacks.filter(({ running }) => running);
+  }
+
+  /** Whether more than the gateways of that zone are here. */
+  isWhole(zone: string): boolean {
+    return this.stacks.some((stack) => stack.zone === zone && !this.gateways.has(stack.id));
   }
 
   /** The hash of all that happened. */
@@ -194,9 +215,11 @@ export class World implements Disposable {
   /** Whether each stack that runs shows each other one that runs as up. */
   allUp(): boolean {
     const { running } = this;
-    const names = new Set(running.map(({ id }) => id));
+    const zones = new Map(running.map(({ id, zone }) => [id, zone]));
     return running.every((stack) =>
-      stack.registry.members().every(({ stack: id, liveness }) => !names.has(id) || liveness.state === 'up'),
+      stack.registry
+        .members()
+        .every(({ stack: id, liveness }) => zones.get(id) !== stack.zone || liveness.state === 'up'),
     );
   }
 
@@ -206,17 +229,20 @@ export class World implements Disposable {
   }
 
   /** Bytes and messages a stack and second since then: the mean, and the stack with the most. Pings are counted in. */
-  rates(before: Measure): Readonly<Record<string, number>> {
+  rates(before: Measure, isCounted: (stack: SimulatedStack) => boolean = () => true): Readonly<Record<string, number>> {
     const seconds = (this.scheduler.now - before.atMs) / 1_000;
-    const all = this.stacks.map(({ meter, connections }, index) => {
+    const all = this.stacks.flatMap((stack, index) => {
+      if (!isCounted(stack)) return [];
+      const { meter, connections } = stack;
       const { sent, received } = since(before.readings[index] as Reading, meter.read());
       const pings = (connections * pingBytes * 1_000) / pingEveryMs;
-      return {
+      const one = {
         sentBytes: sent.bytes / seconds + pings,
         receivedBytes: received.bytes / seconds + pings,
         sentMessages: sent.messages / seconds,
         receivedMessages: received.messages / seconds,
       };
+      return [one];
     });
     const mean = (read: (one: (typeof all)[number]) => number): number =>
       all.reduce((sum, one) => sum + read(one), 0) / all.length;
@@ -251,7 +277,9 @@ export class World implements Disposable {
 
   #glance(random: Random): void {
     const [stack] = random.some(this.running, 1);
-    const states = new Map(this.stacks.map(({ id, machine, running }) => [id, running && !machine.isHostGone]));
+    // A zone watches its own.
+    const near = this.stacks.filter(({ zone }) => zone === stack?.zone);
+    const states = new Map(near.map(({ id, machine, running }) => [id, running && !machine.isHostGone]));
     for (const { stack: id, name, liveness } of stack?.registry.members() ?? []) {
       if (!states.get(id)) continue;
       const { state, why } = liveness as { state: string; why: string };
@@ -279,4 +307,16 @@ export class World implements Disposable {
       `"${stack.name}" logged an error: ${message}: ${error instanceof Error ? error.stack : JSON.stringify(fields)}`,
     );
   }
+}
+
+/** The stacks that speak for a zone while all of it is up. */
+function gatewaysIn(zone: string, all: readonly Settled[]): Settled[] {
+  const near = all.filter((each) => each.zone === zone);
+  const gateways = new Set(
+    gatewaysOf(
+      zone,
+      near.map(({ identity }) => identity.stack),
+    ),
+  );
+  return near.filter(({ identity }) => gateways.has(identity.stack));
 }
