@@ -1,6 +1,8 @@
 // One stack of the simulation: the shipped registry on a database in memory, which outlives the lives that the machine has.
-import { type Database, type Identity, type Log, openRegistry, type Registry } from '#registry';
+import type { Database, Identity, Log, Registry } from '#registry';
 import type { ReplicateOptions } from '#registry/replication';
+// Not by the door, which loads it when it is called: reading modules takes real time.
+import { openRegistry } from '../../registry/registry.ts';
 import type { Machine } from './machine.ts';
 import { Meter } from './meter.ts';
 import type { Model } from './model.ts';
