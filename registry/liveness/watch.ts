@@ -21,6 +21,8 @@ const gatherMs = 50;
 /** Certificates run out without anybody saying so: who is a member is looked up anew so often. */
 const rosterMs = 30_000;
 
+/** Mesh time is the median of at least three members; one more, as one of them may be slow. */
+const firstAsked = 4;
 /**
  * Members whose claims are compared after their heads, within a window: a comparison lists all claims, and one that starts in a
  * mesh of 1,000 connects with 40 at once. What these miss comes with what is published, and with later rounds.
@@ -54,6 +56,8 @@ export class Watch {
   readonly #pings: Pings;
   readonly #beats: BeatsParts;
   readonly #exchanging = new Set<StackId>();
+  /** Members that were asked since this stack started, so that mesh time stands before a clock jumps. */
+  readonly #asked = new Set<StackId>();
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   readonly #followedAt = new Map<StackId, number>();
   #rosterAt = 0;
@@ -95,8 +99,12 @@ export class Watch {
     if (this.#dueAt === 0) this.#schedule();
   }
 
+  /** A member connected: the first few are asked for the time at once, whoever dialled. */
   connected(stack: StackId): void {
     this.#do(this.#detector.connected(stack, this.#parts.clock.monotonic()));
+    if (this.#asked.size >= firstAsked || this.#asked.has(stack)) return;
+    this.#asked.add(stack);
+    void this.exchange(stack);
   }
 
   disconnected(stack: StackId): void {
@@ -126,6 +134,7 @@ export class Watch {
       await exchangeBeats(peer, this.#beats);
       this.#heard(peer);
     } catch (error) {
+      this.#asked.delete(peer);
       this.#parts.log.debug({ peer, error }, 'exchange of beats failed');
     } finally {
       this.#exchanging.delete(peer);
