@@ -140,17 +140,24 @@ export class OwnFeed {
     const now = clock.monotonic();
     this.#renewals = this.#renewals.filter((at) => now - at < renewalWindowMs);
     if (this.#renewals.length >= maxRenewals) {
-      this.#clonedAt = Math.max(counter, this.#counter());
-      log.error(
-        { counter: this.#clonedAt },
-        'another stack runs with this identity: nothing more is signed here; end the other one, then let an admin pardon',
-      );
+      this.cloned(counter);
       return;
     }
     this.#renewals = [...this.#renewals, now];
     const delta = store.database.transaction(() => this.beginEpoch(counter));
     log.warn({ counter: delta.head.epoch.counter }, 'own feed was further on elsewhere: began a new epoch');
     committed(delta);
+  }
+
+  /** Another stack signs under this identity, in that epoch: nothing more is signed here until an admin pardons. */
+  cloned(counter: number): void {
+    const { log, pardoned } = this.#parts;
+    if (this.#isHolding || this.isQuarantined || counter <= pardoned()) return;
+    this.#clonedAt = Math.max(counter, this.#counter());
+    log.error(
+      { counter: this.#clonedAt },
+      'another stack runs with this identity: nothing more is signed here; end the other one, then let an admin pardon',
+    );
   }
 
   /** An admin's pardons changed: where this stack is pardoned it goes on in an epoch above the one that was pardoned. */

@@ -214,6 +214,7 @@ class OpenRegistry implements Registry {
       moved: () => this.#start.look(),
       stated: (statements) => news.stated(statements),
       renew: (counter) => this.#ownFeed.renew(counter),
+      cloned: (counter) => this.#ownFeed.cloned(counter),
       due: () => {
         this.#renewal.due();
         news.cutOff();

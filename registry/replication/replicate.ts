@@ -11,6 +11,7 @@ import {
   verifyDelta,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
+import { sameBytes } from '../wire.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
 import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
 import { Pulls } from './pulls.ts';
@@ -23,6 +24,8 @@ export type Deed =
   | { readonly type: 'pull'; readonly feed: string; readonly from: StackId }
   /** The own feed was heard further on than it is here: begin an epoch with a counter above this one. */
   | { readonly type: 'renew'; readonly counter: number }
+  /** Another stack signs under this identity, in this epoch or a later one: sign nothing more. */
+  | { readonly type: 'cloned'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
   | { readonly type: 'changed'; readonly feed: string }
   | {
@@ -67,7 +70,11 @@ export interface Surroundings {
 /** How what comes of the own feed is applied while a stack that starts doesn't know yet whether others are further on. */
 export type Restore = (apply: () => Applied) => Applied;
 
+/** Heads that this stack signed and remembers, to know those of another one with its identity: minutes of a busy one. */
+const maxSigned = 20_000;
+
 export class Replica {
+  #signed: { readonly counter: number; readonly hashes: Map<number, Uint8Array> } = { counter: 0, hashes: new Map() };
   readonly #feeds: Feeds;
   readonly #around: Surroundings;
   readonly #options: ReplicateOptions;
@@ -113,6 +120,7 @@ export class Replica {
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
+    this.#remember(delta);
     this.#moved(delta.head.feed);
     this.#batchBytes += delta.wire.byteLength;
     if (this.#batchBytes > maxBatchBytes) this.#batch = [];
@@ -192,8 +200,11 @@ export class Replica {
   /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
   own(position: Position): Deed[] {
     const relation = relate(this.#feeds.position(this.#around.self), position);
+    const { counter } = position.epoch;
+    // What this stack signed at that place is another head: two run with its identity, and both wrote.
+    if (relation === 'behind' && this.#signedOther(briefOf(position))) return [{ type: 'cloned', counter }];
     const isPast = relation === 'same' || relation === 'behind';
-    return isPast ? [] : [{ type: 'renew', counter: position.epoch.counter }];
+    return isPast ? [] : [{ type: 'renew', counter }];
   }
 
   /** 32 bytes over all heads of members. */
@@ -223,7 +234,9 @@ export class Replica {
       const relation = relateBrief(stored && briefOf(stored), brief);
       const isNews = relation === 'ahead' || relation === 'equivocation';
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
-      const isWanted = isNews || (feed === this.#around.self && relation === 'other-epoch');
+      const isOwn = feed === this.#around.self && !this.#restore;
+      const isWanted =
+        isNews || (isOwn && (relation === 'other-epoch' || (relation === 'behind' && this.#signedOther(brief))));
       return isWanted ? this.#pull(feed, from, now) : [];
     });
   }
@@ -279,10 +292,27 @@ export class Replica {
   /** Two heads that prove an equivocation: whoever says so, the owner's signatures decide. */
   #accused([one, other]: readonly [VerifiedHead, VerifiedHead]): Deed[] {
     const { feed } = one.head;
-    if (feed === this.#around.self) return [...this.own(positionOf(one)), ...this.own(positionOf(other))].slice(0, 1);
+    if (feed === this.#around.self) {
+      // While it starts, the barrier sees to it; later on others take nothing more of it, whichever of both it is.
+      return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
+    }
     const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
     if (isNews) this.#moved(feed);
     return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
+  }
+
+  /** Whether this stack signed another head at the place of that brief since it started, in the epoch that stands. */
+  #signedOther([, counter, sequence, , hash]: Brief): boolean {
+    const own = counter === this.#signed.counter ? this.#signed.hashes.get(sequence) : undefined;
+    return own !== undefined && !sameBytes(own.subarray(0, hash.byteLength), hash);
+  }
+
+  #remember({ head, hash }: VerifiedDelta): void {
+    if (head.epoch.counter !== this.#signed.counter) this.#signed = { counter: head.epoch.counter, hashes: new Map() };
+    const { hashes } = this.#signed;
+    const [oldest] = hashes.keys();
+    if (hashes.size >= maxSigned && oldest !== undefined) hashes.delete(oldest);
+    hashes.set(head.sequence, hash);
   }
 
   /** Two histories of the own feed: the barrier ends with an epoch above both. */

@@ -55,6 +55,7 @@ export interface SpreadParts {
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
   readonly renew: (counter: number) => void;
+  readonly cloned: (counter: number) => void;
   /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
   /** A pull ended or time went on. */
@@ -125,6 +126,7 @@ export class Spread {
       else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
       else if (deed.type === 'renew') this.#parts.renew(deed.counter);
+      else if (deed.type === 'cloned') this.#parts.cloned(deed.counter);
       else this.#report(deed.what, deed.feed);
     }
     this.#schedule();

@@ -250,6 +250,42 @@ test('of two stacks that run with one identity one stops signing after three epo
   assert.ok(Math.max(...counters) < 15, `${counters}`);
 });
 
+test('of two copies of one home that go on in one epoch the others take nothing more, and at least one is told and stops (failure mode 13)', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-clone-'));
+  try {
+    await using sky = new Constellation({ antiEntropyMs: 20 });
+    const one = await sky.open('one');
+    const before = await sky.open('two', { file: path.join(folder, 'two.db') });
+    await join(before, one);
+    write(before, 'a', 'before');
+    await converge([one], ['a=before@two']);
+    await before[Symbol.asyncDispose]();
+    copyFileSync(path.join(folder, 'two.db'), path.join(folder, 'copy.db'));
+    const twins = [
+      await sky.open('two', { file: path.join(folder, 'two.db') }),
+      await sky.open('two', { file: path.join(folder, 'copy.db') }),
+    ];
+    for (const twin of twins) await eventually('it may sign', () => twin.registry.confirmed());
+    const refused = new Set<Node>();
+    let round = 0;
+    await eventually('one is refused', () => {
+      round += 1;
+      for (const twin of twins) {
+        try {
+          write(twin, 'a', `${twins.indexOf(twin)} ${round}`);
+        } catch (error) {
+          assert.ok(error instanceof RegistryError && error.code === 'quarantined', String(error));
+          refused.add(twin);
+        }
+      }
+      return refused.size > 0;
+    });
+    await eventually('it is known', () => one.registry.quarantined().includes(before.registry.stack));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('a stack whose clone ended goes on after a pardon, whichever of both had stopped, and also where it was started again meanwhile (failure mode 13)', async (t) => {
   for (const isRestarted of [false, true]) {
     await t.test(isRestarted ? 'started again' : 'running', () =>
