@@ -7,17 +7,18 @@ import * as feed from './feed.ts';
 import { frame, unframe } from './fetching.ts';
 import { feedsTopic, livenessTopic, messageId, readFeedsMessage, readLivenessMessage } from './gossip.ts';
 import * as heads from './heads.ts';
-import { hex, messageOf, publicKeyOf, sha256, signAs, stackIdOfSeed, unhex } from './identity.ts';
+import { hex, messageOf, sha256, signAs, stackIdOfSeed, unhex } from './identity.ts';
 import { joinAnswer, readToken, writeToken } from './join.ts';
 import * as liveness from './liveness.ts';
-import { reasonFor } from './reasons.ts';
+import { parse, readRequest } from './readers.ts';
+import { reasonFor, reasonForRequest } from './reasons.ts';
 import { Refusal } from './refusal.ts';
 import { founderUntil } from './roots.ts';
 import { rosterOf } from './roster.ts';
-import { byHash, plain, refusalOf, shown, standing } from './shown.ts';
+import { byHash, faultsOf, plain, shown, standing } from './shown.ts';
 import { readStatement } from './statement.ts';
 import * as trie from './trie.ts';
-import { type Parser, unreadPlaces, vectors } from './vectors.ts';
+import { type Parser, type Protocol, unreadPlaces, vectors } from './vectors.ts';
 import * as zones from './zones.ts';
 
 const mesh = vectors.statements.mesh;
@@ -291,24 +292,25 @@ test('gateways, the root of a zone and the digest of marks come out', () => {
 
 test('each parser takes what is right, and refuses what is wrong for the reason that is stated', () => {
   const of = vectors.parsers.mesh;
-  const parsers: Record<Parser, (wire: Uint8Array) => unknown> = {
-    value: (wire) => decode(wire),
-    stackId: (wire) => publicKeyOf(Buffer.from(wire).toString()),
-    delta: (wire) => feed.readDelta(wire, of),
-    provenRecord: (wire) => feed.readProvenRecord(wire, of),
-    statement: (wire) => readStatement(wire, of),
-    beat: (wire) => liveness.readBeat(wire, of),
-    suspicion: (wire) => liveness.readSuspicion(wire, of),
-    gossip: (wire) => readFeedsMessage(wire, of),
-    token: (wire) => readToken(Buffer.from(wire).toString()),
-  };
   const faults: string[] = [];
   for (const parser of Object.keys(vectors.parsers).filter((name): name is Parser => name !== 'mesh')) {
     for (const { why, wire } of vectors.parsers[parser].accepted)
-      assert.doesNotThrow(() => parsers[parser](unhex(wire)), `${parser}: ${why}`);
-    for (const { why, wire } of vectors.parsers[parser].refused) {
-      const fault = refusalOf(() => parsers[parser](unhex(wire)));
-      if (!reasonFor(parser, why)?.test(fault)) faults.push(`${parser}: ${why}: ${fault}`);
+      assert.doesNotThrow(() => parse(parser, unhex(wire), of), `${parser}: ${why}`);
+    for (const { why, wire } of vectors.parsers[parser].refused)
+      faults.push(...faultsOf(parser, why, reasonFor(parser, why), () => parse(parser, unhex(wire), of)));
+  }
+  assert.deepEqual(faults, []);
+});
+
+test('each protocol takes a request that is right, and refuses one that is wrong for the reason that is stated', () => {
+  const faults: string[] = [];
+  for (const protocol of Object.keys(vectors.requests) as Protocol[]) {
+    const { accepted, refused } = vectors.requests[protocol];
+    for (const request of accepted)
+      assert.equal(hex(encode(readRequest(protocol, unhex(request)) as Encodable)), request, protocol);
+    for (const { why, request } of refused) {
+      const reason = reasonForRequest(protocol, why);
+      faults.push(...faultsOf(protocol, why, reason, () => readRequest(protocol, unhex(request))));
     }
   }
   assert.deepEqual(faults, []);
@@ -319,6 +321,7 @@ test('joining is answered by a grant, a probe or a refusal', () => {
     readJoining(unhex(request), unhex(answer), mesh);
   assert.equal(read(vectors.join), 'granted');
   const answers = Object.fromEntries(Object.entries(vectors.joins).map(([name, exchange]) => [name, read(exchange)]));
+  const joiner = vectors.keys[1].stack;
   const [wrongMesh, nameTaken, used] = ['wrong-mesh', 'name-taken', 'invite-used'];
   assert.deepEqual(answers, {
     probe: 'probe',
@@ -327,6 +330,7 @@ test('joining is answered by a grant, a probe or a refusal', () => {
     again: 'granted',
     zoned: 'granted in north',
     used,
+    badSignature: `version-mismatch: signature: not signed by ${joiner} as join`,
   });
   assert.equal(vectors.joins.again.answer, vectors.join.answer);
 });

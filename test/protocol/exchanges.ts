@@ -7,6 +7,7 @@ import { hex, sha256 } from './identity.ts';
 import { joinAnswer, readJoin, renewal } from './join.ts';
 import { insist } from './refusal.ts';
 import { rosterOf } from './roster.ts';
+import { refusalOf } from './shown.ts';
 import { readStatement } from './statement.ts';
 import { type Entry, hashOfNode, hashOfPlace, keyOf, type Node, rootOf } from './trie.ts';
 
@@ -26,10 +27,15 @@ export function readExchange(protocol: string, request: Uint8Array, answer: Uint
   return read(request, answer, mesh);
 }
 
-/** Reads an exchange of joining, and says in a word what was answered: the code of a refusal, or what was given. */
+/**
+ * Reads an exchange of joining, and says in a word what was answered: the code of a refusal, or what was given; of a request that couldn't be
+ * read also what was wrong with it.
+ */
 export function readJoining(request: Uint8Array, answer: Uint8Array, mesh: string): string {
-  const asked = readJoin(request);
   const given = joinAnswer(decode(answer), 'answer');
+  if ('code' in given && given.code === 'version-mismatch')
+    return `${given.code}: ${refusalOf(() => readJoin(request))}`;
+  const asked = readJoin(request);
   if ('code' in given) return given.code;
   insist(asked.mesh === mesh, 'mesh', 'granted in another mesh');
   if ('usesLeft' in given) {

@@ -1,5 +1,5 @@
-// This room alone knows for which reason each wire that the vectors call wrong must be refused.
-import type { Parser } from './vectors.ts';
+// This room alone knows for which reason each wire and each request that the vectors call wrong must be refused.
+import type { Parser, Protocol } from './vectors.ts';
 
 const everywhere: Record<string, RegExp> = {
   'keys in another order': /^order: /,
@@ -105,7 +105,58 @@ const ofParser: Record<Parser, Record<string, RegExp>> = {
   },
 };
 
+const ofProtocol: Record<Protocol, Record<string, RegExp>> = {
+  '/hermesh/heads/1.0.0': {
+    'a prefix of 3 digits': /^shape: request\.ask\[0\] is no prefix/,
+    'a prefix in upper case': /^shape: request\.ask\[0\] is no prefix/,
+    '257 prefixes': /^shape: request\.ask has 257 places/,
+    'a brief of 4 parts': /^shape: request\.offer\[0\] has 4 places/,
+    'a root of 31 bytes': /^shape: request\.heads has 31 bytes/,
+  },
+  '/hermesh/roster/1.0.0': {
+    'a path of 64 nibbles': /^shape: .* request\.paths\[0\] has 64 bytes/,
+    'a nibble of 16': /^shape: .* request\.paths\[0\] is no path/,
+    '513 paths': /^shape: .* request\.paths has 513 places/,
+    'an id as text': /^shape: .* request\.want\[0\] is no bytes/,
+    'both at once': /^shape: .* the unknown key "(want|give)"; .* the unknown key "paths"/,
+    nothing: /^shape: .* lacks the key "paths"; .* lacks the key "want"/,
+  },
+  '/hermesh/feed/1.0.0': {
+    'a key left out': /^shape: request lacks the key "after"/,
+    'a position without a hash': /^shape: request\.have\.hash is no bytes/,
+    'a nonce of 15 bytes': /^shape: request\.have\.epoch\.nonce has 15 bytes/,
+    'a key of 31 bytes': /^shape: request\.after has 31 bytes/,
+  },
+  '/hermesh/trie/1.0.0': {
+    'a path of 64 nibbles': /^shape: request\.paths\[0\] has 64 bytes/,
+    'a nibble of 16': /^shape: request\.paths\[0\] is no path/,
+    '2,001 keys': /^shape: request\.keys has 2001 places/,
+    'a root of 31 bytes': /^shape: request\.root has 31 bytes/,
+  },
+  '/hermesh/beats/1.0.0': {
+    'a digest of 31 bytes': /^shape: .* request\.digest has 31 bytes/,
+    'a short name of 7 bytes': /^shape: .* request\.want\[0\] has 7 bytes/,
+    '257 names': /^shape: .* request\.want has 257 places/,
+    'an age of 367 days': /^shape: .* request\.give\[0\]\[1\] is 31708800/,
+    'a claim of 1,025 bytes': /^shape: .* request\.give\[0\]\[0\] has 1025 bytes/,
+  },
+  '/hermesh/zone/1.0.0': {
+    'a mark of 2 parts': /^shape: .* request\.have\[0\] has 2 places/,
+    '193 marks': /^shape: .* request\.have has 193 places/,
+    'no summaries': /^shape: .* request lacks the key "summaries"/,
+  },
+  '/hermesh/record/1.0.0': {
+    'no name': /^shape: request\.name has 0 characters/,
+    'a kind of 65 characters': /^shape: request\.kind has 65 characters/,
+  },
+};
+
 /** What the refusal of a wire must say, by its parser and why it is wrong; undefined for a reason that is new. */
 export function reasonFor(parser: Parser, why: string): RegExp | undefined {
   return ofParser[parser][why] ?? everywhere[why];
+}
+
+/** What the refusal of a request must say, by its protocol and why it is wrong; undefined for a reason that is new. */
+export function reasonForRequest(protocol: Protocol, why: string): RegExp | undefined {
+  return ofProtocol[protocol][why] ?? everywhere[why];
 }

@@ -43,3 +43,9 @@ export function refusalOf(act: () => unknown): string {
   }
   return 'it was taken';
 }
+
+/** Nothing where an act is refused for that reason; else one line that tells what came instead. */
+export function faultsOf(what: string, why: string, reason: RegExp | undefined, act: () => unknown): string[] {
+  const fault = refusalOf(act);
+  return reason?.test(fault) ? [] : [`${what}: ${why}: ${fault}`];
+}

@@ -35,8 +35,9 @@ export interface Vectors {
   readonly rosters: readonly RosterVector[];
   readonly invite: { token: string; secret: string; key: string; mesh: string };
   readonly join: Exchange;
-  readonly joins: Record<'probe' | 'wrongMesh' | 'nameTaken' | 'again' | 'zoned' | 'used', Exchange>;
+  readonly joins: Record<'probe' | 'wrongMesh' | 'nameTaken' | 'again' | 'zoned' | 'used' | 'badSignature', Exchange>;
   readonly exchanges: readonly (Exchange & { readonly protocol: string })[];
+  readonly requests: Record<Protocol, RequestVector>;
   readonly signing: readonly {
     what: 'head' | 'statement' | 'join' | 'beat' | 'suspicion';
     signer: string;
@@ -139,6 +140,12 @@ export type Parser =
   | 'suspicion'
   | 'gossip'
   | 'token';
+/** What `requests` has requests of. */
+export type Protocol = `/hermesh/${'heads' | 'roster' | 'feed' | 'trie' | 'beats' | 'zone' | 'record'}/1.0.0`;
+interface RequestVector {
+  readonly accepted: readonly string[];
+  readonly refused: readonly { why: string; request: string }[];
+}
 interface ParserVector {
   readonly accepted: readonly { why: string; wire: string }[];
   readonly refused: readonly { why: string; wire: string }[];
