@@ -47,7 +47,9 @@ function checkClock(registry: Registry): Check {
   }
   return well(
     'clock',
-    `${Math.abs(skewMs) < 1_000 ? 'no' : Math.round(Math.abs(skewMs) / 1_000)} s off the members that were asked`,
+    Math.abs(skewMs) < 1_000
+      ? 'less than a second off'
+      : `${Math.round(Math.abs(skewMs) / 1_000)} s off the members that were asked`,
   );
 }
 
