@@ -11,8 +11,6 @@ export interface Model {
   readonly bytesPerSecond: number;
   /** Processors that all stacks share; 0 for one of its own each. */
   readonly sharedCores: number;
-  /** The share of those that other programs of the machine take, in slices between what stacks do. */
-  readonly otherLoad: number;
   /** Milliseconds of processor time. */
   readonly cost: {
     /** A message of gossip that is news, from the socket to the registry. */
@@ -85,7 +83,6 @@ export const models: Readonly<Record<'wan' | 'lan' | 'loopback', Model>> = {
     jitter: 0.2,
     bytesPerSecond: 12_500_000,
     sharedCores: 0,
-    otherLoad: 0,
     cost: measured,
     syncMs: 2,
   },
@@ -96,7 +93,6 @@ export const models: Readonly<Record<'wan' | 'lan' | 'loopback', Model>> = {
     jitter: 0.5,
     bytesPerSecond: 125_000_000,
     sharedCores: 0,
-    otherLoad: 0,
     cost: measured,
     syncMs: 2,
   },
@@ -107,25 +103,16 @@ export const models: Readonly<Record<'wan' | 'lan' | 'loopback', Model>> = {
     jitter: 0.5,
     bytesPerSecond: 400_000_000,
     sharedCores: 2,
-    otherLoad: 0.5,
     cost: ofDaemons,
     syncMs: 5,
   },
 };
 
-/** What the kernel gives a process at a time where several wait: the default of Linux with two cores. */
-const sliceMs = 3;
-
 /** The processors of the simulation: who needs one waits for the first that is free. */
 export class Processors {
   readonly #freeAt: number[];
-  readonly #chance: () => number;
-  /** Slices of other programs for each millisecond of work. */
-  readonly #slicesAMs: number;
 
-  constructor(model: Model, chance: () => number = () => 0) {
-    this.#chance = chance;
-    this.#slicesAMs = model.otherLoad / (1 - model.otherLoad) / sliceMs;
+  constructor(model: Model) {
     this.#freeAt = new Array<number>(model.sharedCores).fill(0);
   }
 
@@ -137,8 +124,7 @@ export class Processors {
     for (let core = 1; core < this.#freeAt.length; core += 1) {
       if ((this.#freeAt[core] as number) < (this.#freeAt[first] as number)) first = core;
     }
-    const slices = Math.floor(costMs * this.#slicesAMs + this.#chance());
-    const end = Math.max(from, this.#freeAt[first] as number) + costMs + slices * sliceMs;
+    const end = Math.max(from, this.#freeAt[first] as number) + costMs;
     this.#freeAt[first] = end;
     return end;
   }

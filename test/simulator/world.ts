@@ -81,8 +81,7 @@ export class World implements Disposable {
     const gateways = names.flatMap((zone) => gatewaysIn(zone, all));
     this.gateways = new Set(gateways.map(({ identity }) => identity.stack));
     const running = new Set([...all.filter(({ zone }) => names.indexOf(zone) < wholeZones), ...gateways]);
-    const slices = this.random.fork('processors');
-    const processors = new Processors(model, () => slices.chance());
+    const processors = new Processors(model);
     const addresses = new Addresses();
     all.forEach((settledStack, index) => {
       // One that isn't here is in the roster and in the feeds of its zone only.
