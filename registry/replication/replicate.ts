@@ -70,8 +70,8 @@ export interface Surroundings {
 /** How what comes of the own feed is applied while a stack that starts doesn't know yet whether others are further on. */
 export type Restore = (apply: () => Applied) => Applied;
 
-/** Heads that this stack signed and remembers, to know those of another one with its identity: minutes of a busy one. */
-const maxSigned = 20_000;
+/** Heads that this stack signed and remembers, to know those of another one with its identity: minutes of a busy one, some rounds of anti-entropy. */
+const maxSigned = 2_000;
 
 export class Replica {
   #signed: { readonly counter: number; readonly hashes: Map<number, Uint8Array> } = { counter: 0, hashes: new Map() };

@@ -45,7 +45,11 @@ test('a registry takes nothing from spoilt answers, goes on asking, and has all 
       await besieged.connect().catch(() => undefined);
       await besieged.pass(1_000);
     }
-    assert.deepEqual(besieged.faults, []);
+    // A stack that hears that its key signed two histories says so.
+    const faults = besieged.faults.filter(
+      (fault) => !JSON.stringify(fault).includes('another stack runs with this identity'),
+    );
+    assert.deepEqual(faults, []);
     assert.ok(clock.waiting < 200, `${clock.waiting} timers wait`);
     besieged.twist = (_, bytes) => bytes;
     const member = registry.member(rogue.identity.stack);
