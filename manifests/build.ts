@@ -1,5 +1,6 @@
 // How a manifest becomes images: sources read, packages fetched and checked, layers written, each step kept by what went into it.
 import type { LockedPackage, PackageSource } from '#manifests/debian';
+import type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
 import type { BlobInfo, BlobStore } from './blobs.ts';
 import { canonicalJson, type Digest, digestOf, makeBuildKey, manifestDigest } from './digest.ts';
 import { ManifestError, pointerOf } from './error.ts';
@@ -7,7 +8,6 @@ import { Filesystem, type Node } from './filesystem.ts';
 import { type ImageLayer, makeConfig, makeImageManifest } from './image.ts';
 import { applicationEntries, type Content, systemEntries, unpackPackages } from './layers.ts';
 import { type Lock, lockedDigest, lockedPackages } from './lock.ts';
-import type { Manifest, ManifestContainer, Platform } from './schema.ts';
 import { containersInOrder } from './semantics.ts';
 import { readSource, readSourceFile, type SourceEntry, type SourceTree } from './sources.ts';
 import { writeTar } from './tar.ts';

@@ -1,7 +1,7 @@
 // What has a digest and over which bytes: SHA-256 of canonical JSON (RFC 8785), with a domain in front where keys are made.
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import type { Manifest, ManifestContainer, Platform } from './schema.ts';
+import type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
 
 /** SHA-256 as OCI writes it: "sha256:" and 64 lower-case hexadecimal digits. */
 export type Digest = `sha256:${string}`;

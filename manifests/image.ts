@@ -1,7 +1,8 @@
 // The JSON of an image (OCI image specification 1.1): its config and its manifest, with nothing of the host or the clock in them.
+
+import type { ManifestContainer, Platform } from '#manifests/schema';
 import type { BlobInfo } from './blobs.ts';
 import { canonicalJson } from './digest.ts';
-import type { ManifestContainer, Platform } from './schema.ts';
 
 /** Media types of the three kinds of blob in an image of ours; layers aren't compressed, so that their digest is their diff id. */
 export const mediaTypes = {

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { type LockedPackage, readDeb } from '#manifests/debian';
+import type { ManifestContainer } from '#manifests/schema';
 import { type BlobStore, type Scratch, writeAll } from './blobs.ts';
 import { ManifestError } from './error.ts';
 import type { Wanted } from './filesystem.ts';
-import type { ManifestContainer } from './schema.ts';
 import { readContent, type SourceEntry, type SourceTree } from './sources.ts';
 
 /** A file of an entry, by what it holds; a folder or a link has none. */

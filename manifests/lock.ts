@@ -1,10 +1,10 @@
 // The shape of manifest.lock.json, and whether a lock fits its manifest.
 import { z } from 'zod';
 import { type LockedPackage, lockedPackageSchema, type PackageSource } from '#manifests/debian';
+import type { Manifest, Platform } from '#manifests/schema';
 import { canonicalJson, type Digest, digestOf } from './digest.ts';
 import { ManifestError } from './error.ts';
 import { parseFile } from './parse.ts';
-import type { Manifest, Platform } from './schema.ts';
 
 const digest = z.templateLiteral(['sha256:', z.string().regex(/[0-9a-f]{64}/)], 'a digest "sha256:…"');
 

@@ -1,8 +1,9 @@
 // What a manifest must keep that no shape can say: names that meet, ports that agree, and no circle of dependencies.
+
+import type { Manifest, ManifestContainer } from '#manifests/schema';
 import { type Problem, pointerOf } from './error.ts';
 import { globFault } from './glob.ts';
 import { didYouMean } from './near.ts';
-import type { Manifest, ManifestContainer } from './schema.ts';
 
 type Finding = Omit<Problem, 'line'>;
 
