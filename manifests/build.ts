@@ -8,7 +8,7 @@ import { Filesystem, type Node } from './filesystem.ts';
 import { type ImageLayer, makeConfig, makeImageManifest } from './image.ts';
 import { applicationEntries, type Content, systemEntries, unpackPackages } from './layers.ts';
 import { type Lock, lockedDigest, lockedPackages } from './lock.ts';
-import { containersInOrder } from './semantics.ts';
+import { containersInOrder } from './relations.ts';
 import { readSource, readSourceFile, type SourceEntry, type SourceTree } from './sources.ts';
 import { writeTar } from './tar.ts';
 

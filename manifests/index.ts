@@ -10,4 +10,4 @@ export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
-export { containersInOrder } from './semantics.ts';
+export { containersInOrder, stepsInOrder } from './relations.ts';

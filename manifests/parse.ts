@@ -1,10 +1,10 @@
 // How the text of manifest.json becomes a Manifest, or a list of all that is wrong with it.
 import { z } from 'zod';
+import { semanticProblems } from '#manifests/checks';
 import { type Manifest, manifestSchema } from '#manifests/schema';
 import { ManifestError, type Problem, pointerOf, problemsError } from './error.ts';
 import { parseLocatedJson } from './json.ts';
 import { didYouMean } from './near.ts';
-import { semanticProblems } from './semantics.ts';
 
 /** Far above any manifest written by hand; a lock has 400 bytes a package, up to 2,000 packages a container. */
 const maxBytes = { 'invalid-manifest': 1024 * 1024, 'invalid-lock': 32 * 1024 * 1024 } as const;
