@@ -97,7 +97,7 @@ export function recordsOf({ manifest, digest, build }: BuiltManifest): readonly 
         container: image.container,
         manifestDigest: digest,
         buildKey: image.buildKey,
-        platform: manifest.packaging.platforms[0] ?? 'linux/amd64',
+        platform: image.platform,
         digest: image.digest,
         configDigest: image.configDigest,
         sizeBytes: image.sizeBytes,

@@ -99,9 +99,10 @@ test('another source, package or platform changes the build key', () => {
   assert.ok(web);
   const other = `sha256:${'f'.repeat(64)}` as const;
   for (const inputs of [
-    { ...full.inputs, applications: { app: other } },
+    { ...full.inputs, content: { 'app/source': other } },
     { ...full.inputs, files: [other] },
     { ...full.inputs, packages: other },
+    { ...full.inputs, base: other },
     { ...full.inputs, platform: 'linux/arm64' as const },
   ]) {
     assert.notEqual(makeBuildKey(manifest, web, inputs), full.buildKeys['web']);
