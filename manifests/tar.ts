@@ -148,8 +148,8 @@ function block(fields: Fields): Buffer {
   header.write(fields.flag, 156, 'latin1');
   fields.target.copy(header, 157);
   header.write('ustar\x0000', 257, 'latin1');
-  octal(0, 329, 7);
-  octal(0, 337, 7);
+  // GNU tar leaves the device of a pax header empty.
+  for (const at of fields.flag === 'x' ? [] : [329, 337]) octal(0, at, 7);
   fields.prefix.copy(header, 345);
   header.fill(' ', 148, 156);
   const sum = header.reduce((total, byte) => total + byte, 0);

@@ -9,3 +9,4 @@ export {
 } from './base-source.ts';
 export { type BaseConfig, invalidBase, parseBaseConfig } from './image-json.ts';
 export { openLayout } from './layout.ts';
+export { type MemoryImage, makeMemoryBaseSource } from './memory-source.ts';
