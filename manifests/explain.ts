@@ -19,13 +19,12 @@ const maxDepth = 4;
 
 /**
  * The facts of a closure (`buildClosure`, with what stands behind its digests beside it): each leaf by its path, packages by
- * their names and versions.
+ * their names and versions. What is empty is no fact.
  */
 export function factsOf(closure: object, packages: readonly LockedPackage[]): InputFacts {
   const facts: Record<string, string> = {};
   const add = (name: string, value: unknown, depth: number): void => {
-    const isDeep = typeof value === 'object' && value !== null && depth < maxDepth;
-    if (isDeep && Object.keys(value).length > 0)
+    if (typeof value === 'object' && value !== null && (depth < maxDepth || Object.keys(value).length === 0))
       for (const [key, part] of Object.entries(value)) add(name === '' ? key : `${name}/${key}`, part, depth + 1);
     else if (value !== undefined) facts[name] = shortOf(value);
   };

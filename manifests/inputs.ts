@@ -129,6 +129,12 @@ async function planImage(
     facts: factsOf(
       {
         ...buildClosure(manifest, container, inputs),
+        // What stands behind these digests is told by its own name.
+        packages: undefined,
+        applications: container.applications,
+        files: Object.fromEntries(
+          container.files.map(({ source, ...rest }, index) => [source, { ...rest, digest: inputs.files[index] }]),
+        ),
         content,
         steps: Object.fromEntries(
           Object.values(steps)
