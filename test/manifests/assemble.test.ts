@@ -1,8 +1,10 @@
 // That steps, platforms, layers and the time of an image are as the manifest says, and that a build tells what changed.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { chmod, link, lutimes, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import {
   type BlobStore,
   type BuildStepRun,
@@ -237,4 +239,20 @@ test('times, owners, modes, hard links, links and the order of files change no d
     images.map(({ buildKey, digest, configDigest }) => [buildKey, digest, configDigest]);
   assert.deepEqual(facts(other), facts(expected));
   assert.deepEqual(facts(await build(two, {}, false)), facts(expected), 'without a cache too');
+});
+
+test('locale, time zone, umask and the place on the disk change no digest', async () => {
+  const program = path.join(import.meta.dirname, 'shop-like.ts');
+  const builtIn = async (variables: Record<string, string>, umask: string): Promise<string[]> => {
+    await using source = await openFolder();
+    await using store = await openFolder();
+    const script = `umask ${umask}; exec "$@"`;
+    const command = ['-c', script, 'sh', process.execPath, program, source.path, store.path];
+    const { stdout } = await promisify(execFile)('sh', command, { env: { ...process.env, ...variables } });
+    return stdout.match(/built sha256:[0-9a-f]{64}/g)?.sort() ?? [];
+  };
+  const plain = await builtIn({ LC_ALL: 'C', TZ: 'UTC' }, '022');
+  assert.equal(plain.length, 2);
+  assert.deepEqual(await builtIn({ LC_ALL: 'tr_TR.UTF-8', LANG: 'tr_TR.UTF-8', TZ: 'Asia/Tokyo' }, '077'), plain);
+  assert.deepEqual(await builtIn({ LC_ALL: 'C.UTF-8', TZ: 'Pacific/Chatham', HOME: '/nonexistent' }, '002'), plain);
 });
