@@ -1,4 +1,5 @@
 // How one image is put together: base, packages, runtime, system, dependencies, applications, in layers from the one that changes least.
+import type { NodeSource } from '#manifests/runtimes';
 import type { Manifest, ManifestContainer } from '#manifests/schema';
 import type { StoredBase } from './base-layers.ts';
 import type { BlobInfo, BlobStore } from './blobs.ts';
@@ -15,6 +16,7 @@ import {
   tarEntries,
   treeEntries,
 } from './layers.ts';
+import { nodeLayer } from './node-layer.ts';
 import { type ImageNote, readLayerNote, writeImageNote, writeLayerNote } from './notes.ts';
 import { type LayerWork, packagesLayer } from './package-layer.ts';
 import { writeTar } from './tar.ts';
@@ -25,7 +27,7 @@ const maxJsonBytes = 1024 * 1024;
 export async function assembleImage(
   planned: PlannedImage,
   made: { readonly base: StoredBase | undefined; readonly results: Readonly<Record<string, Digest>> },
-  work: LayerWork & { readonly manifest: Manifest },
+  work: LayerWork & { readonly manifest: Manifest; readonly nodes?: NodeSource },
 ): Promise<ImageNote> {
   const { manifest } = work;
   const container = manifest.containers[planned.container] as ManifestContainer;
@@ -52,10 +54,17 @@ async function contentsOf(
   planned: PlannedImage,
   results: Readonly<Record<string, Digest>>,
   container: ManifestContainer,
-  { manifest, blobs, signal }: LayerWork & { readonly manifest: Manifest },
+  work: LayerWork & { readonly manifest: Manifest; readonly nodes?: NodeSource },
   hasBase: boolean,
 ): Promise<readonly (readonly [LayerWord, Content[]])[]> {
+  const { manifest, blobs, signal } = work;
   const byLayer = { runtime: [] as Content[], dependencies: [] as Content[], application: [] as Content[] };
+  if (planned.node !== undefined) {
+    const epochSeconds = manifest.packaging.epoch;
+    const layer = await nodeLayer(planned.node, planned.platform, { ...work, epochSeconds });
+    const files = (await tarEntries(blobs, layer, signal)).filter(({ type }) => type === 'file');
+    byLayer.runtime.push(...files.map((entry) => ({ ...entry, from: `Node ${planned.node?.version}` })));
+  }
   for (const [name, use] of Object.entries(container.applications)) {
     for (const part of use.content) {
       const source = part === 'source' ? planned.sources[name] : undefined;

@@ -1,6 +1,7 @@
 // How a manifest becomes images: all inputs known first, then steps and images made side by side, each kept by what went into it.
 import type { BaseSource, WantedBase } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
+import type { NodeSource } from '#manifests/runtimes';
 import type { Manifest, Platform } from '#manifests/schema';
 import { assembleImage } from './assemble.ts';
 import { type StoredBase, storeBase } from './base-layers.ts';
@@ -27,6 +28,8 @@ export interface BuildRequest {
   readonly packages: PackageSource;
   /** Needed where a container has a base. */
   readonly bases?: BaseSource;
+  /** Needed where an application names a Node. */
+  readonly nodes?: NodeSource;
   /** Needed where an application has steps. */
   readonly runStep?: RunBuildStep;
   /** What is going on, and how much of all is done (0 to 1). */

@@ -39,6 +39,8 @@ export interface BuildInputs {
   readonly files: readonly Digest[];
   /** The digest of the locked packages (`lockedDigest`). */
   readonly packages: Digest;
+  /** The integrity of its Node; undefined where it has none of its own. */
+  readonly node?: string | undefined;
 }
 
 /** What can change an image's bytes, and nothing else: edits of lifecycle, health or resources keep it. */
@@ -50,6 +52,7 @@ export function buildClosure(manifest: Manifest, container: ManifestContainer, i
     platform: inputs.platform,
     base: inputs.base ?? null,
     packages: inputs.packages,
+    node: inputs.node ?? null,
     applications: Object.entries(container.applications)
       .map(([name, { destination, owner, content }]) => ({
         destination,
@@ -92,7 +95,7 @@ export interface StepInputs {
   readonly source: Digest;
   /** The digest of the locked packages of its toolchain. */
   readonly toolchain: Digest;
-  /** An exact Node, beside the packages. */
+  /** The integrity of an exact Node, beside the packages. */
   readonly node: string | undefined;
   /** The key of each step it needs, by its name. */
   readonly needs: Readonly<Record<string, Digest>>;

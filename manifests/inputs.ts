@@ -5,7 +5,8 @@ import type { BuildStep, Manifest, ManifestApplication, ManifestContainer, Platf
 import { type BuildInputs, buildClosure, type Digest, makeBuildKey, makeStepKey, stepClosure } from './digest.ts';
 import { pointerOf } from './error.ts';
 import { factsOf, type InputFacts } from './explain.ts';
-import { type Lock, lockedBase, lockedDigest, lockedPackages, lockedToolchain } from './lock.ts';
+import { type Lock, lockedBase, lockedDigest, lockedNode, lockedPackages, lockedToolchain } from './lock.ts';
+import type { WantedNode } from './node-layer.ts';
 import { laterProblem } from './parse.ts';
 import { stepsInOrder } from './relations.ts';
 import { locate, partOfTree, readSource, readSourceFile, type SourceEntry, type SourceTree } from './sources.ts';
@@ -23,7 +24,7 @@ export interface PlannedStep {
   readonly source: SourceTree;
   readonly toolchain: readonly LockedPackage[];
   /** An exact Node, beside the packages. */
-  readonly node: string | undefined;
+  readonly node: WantedNode | undefined;
   /** By kind, the lock files whose artifacts it may read. */
   readonly lockfiles: readonly { readonly kind: string; readonly file: SourceFile }[];
 }
@@ -35,6 +36,8 @@ export interface PlannedImage {
   readonly buildKey: Digest;
   readonly packages: readonly LockedPackage[];
   readonly base: WantedBase | undefined;
+  /** Of the applications that are started in it; a page that was only built with Node has none. */
+  readonly node: WantedNode | undefined;
   readonly sources: Readonly<Record<string, SourceTree>>;
   /** By application and step: those whose results go into the image, and those that they need. */
   readonly steps: Readonly<Record<string, Readonly<Record<string, PlannedStep>>>>;
@@ -72,9 +75,11 @@ export function checkLocks({ manifest, lock }: Pick<PlanRequest, 'manifest' | 'l
     for (const platform of container.platforms) {
       lockedPackages(manifest, lock, name, platform);
       lockedBase(manifest, lock, name, platform);
-      for (const application of Object.keys(container.applications))
+      for (const application of Object.keys(container.applications)) {
+        lockedNode(manifest, lock, application, platform);
         for (const step of stepNamesOf(manifest, container, application))
           lockedToolchain(manifest, lock, { application, step }, platform);
+      }
     }
   }
 }
@@ -109,11 +114,16 @@ async function planImage(
     files.push(await readSourceFile(directory, source, { pointer, signal }));
   }
   const base = await wantedBase(name, platform, request);
+  const node = Object.keys(container.applications)
+    .filter((used) => (manifest.applications[used]?.start.length ?? 0) > 0)
+    .map((used) => lockedNode(manifest, lock, used, platform))
+    .find((one) => one !== undefined);
   const inputs: BuildInputs = {
     platform,
     base:
       base?.kind === 'rootfs' ? await request.digestOfTree(base, platform) : lockedBase(manifest, lock, name, platform),
     packages: lockedDigest(packages),
+    node: node?.integrity,
     content,
     files: files.map(({ sha256 }): Digest => `sha256:${sha256}`),
   };
@@ -123,6 +133,7 @@ async function planImage(
     buildKey: makeBuildKey(manifest, container, inputs),
     packages,
     base,
+    node,
     sources,
     steps,
     files,
@@ -181,12 +192,12 @@ function planSteps(
           );
         return { kind, file };
       });
-    const node = application.runtime.node;
+    const node = lockedNode(manifest, lock, name, platform);
     const key = makeStepKey(step, {
       platform,
       source: source.digest,
       toolchain: lockedDigest(toolchain),
-      node,
+      node: node?.integrity,
       needs: Object.fromEntries(step.needs.map((needed) => [needed, (planned[needed] as PlannedStep).key])),
       lockfiles: lockfileDigests(lockfiles),
     });
@@ -200,7 +211,7 @@ function stepFacts({ step, platform, source, toolchain, node, lockfiles }: Plann
     platform,
     source: source.digest,
     toolchain: lockedDigest(toolchain),
-    node,
+    node: node?.integrity,
     needs: {},
     lockfiles: lockfileDigests(lockfiles),
   });

@@ -2,9 +2,11 @@
 import { z } from 'zod';
 import { type BaseSource, baseReference } from '#manifests/bases';
 import { type LockedPackage, lockedPackageSchema, type PackageSource } from '#manifests/debian';
+import { lockedNodeSchema, type NodeSource } from '#manifests/runtimes';
 import type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
 import { canonicalJson, type Digest, digestOf } from './digest.ts';
 import { ManifestError } from './error.ts';
+import type { WantedNode } from './node-layer.ts';
 import { parseFile } from './parse.ts';
 
 const digest = z.templateLiteral(['sha256:', z.string().regex(/[0-9a-f]{64}/)], 'a digest "sha256:…"');
@@ -24,6 +26,8 @@ const lockSchema = z.strictObject({
   steps: z.record(z.string(), z.record(z.string(), z.record(z.string(), lockedSet))).default({}),
   /** What a `base_image` without a digest was when it was locked, by container and platform. */
   bases: z.record(z.string(), z.record(z.string(), z.strictObject({ asked: z.string().max(512), digest }))).default({}),
+  /** Exact versions of Node, by version and platform. */
+  nodes: z.record(z.string(), z.record(z.string(), lockedNodeSchema)).default({}),
 });
 
 export type Lock = z.infer<typeof lockSchema>;
@@ -52,13 +56,15 @@ export async function lockManifest(
     signal,
     report,
     bases,
+    nodes,
   }: {
     readonly signal: AbortSignal;
     readonly report: (progress: { message: string }) => void;
     readonly bases?: BaseSource;
+    readonly nodes?: NodeSource;
   },
 ): Promise<Lock> {
-  const lock: Lock = { lock_version: '1.0', containers: {}, steps: {}, bases: {} };
+  const lock: Lock = { lock_version: '1.0', containers: {}, steps: {}, bases: {}, nodes: {} };
   /** Names are asked for once: several containers and steps often want the same. */
   const known = new Map<string, LockedSet>();
   const resolve = async (names: readonly string[], platform: Platform, whose: string): Promise<LockedSet> => {
@@ -94,6 +100,15 @@ export async function lockManifest(
       }
     }
     if (Object.keys(steps).length > 0) lock.steps[name] = steps;
+    const { node } = application.runtime;
+    if (node === undefined) continue;
+    for (const platform of platformsOf(manifest, name)) {
+      if (nodes === undefined)
+        throw new ManifestError('package-unavailable', `Cannot lock Node ${node}: nothing here can ask for it`);
+      const pinned = lock.nodes[node]?.[platform] ?? (await nodes.resolve(node, platform, { signal }));
+      lock.nodes[node] = { ...lock.nodes[node], [platform]: pinned };
+      report({ message: `locked Node ${node} for ${platform}` });
+    }
   }
   return lock;
 }
@@ -151,6 +166,21 @@ export function lockedBase(
   if (base?.kind === 'registry') return baseReference(base.reference).digest;
   if (base?.kind === 'oci-layout') return base.digest as Digest;
   return base?.kind === 'engine' ? (base.image as Digest) : undefined;
+}
+
+/** The Node that an application names, undefined where it names none. Throws `lock-mismatch` where the lock doesn't pin it. */
+export function lockedNode(
+  manifest: Manifest,
+  lock: Lock | undefined,
+  application: string,
+  platform: Platform,
+): WantedNode | undefined {
+  const version = manifest.applications[application]?.runtime.node;
+  if (version === undefined) return undefined;
+  const pinned = lock?.nodes[version]?.[platform];
+  if (pinned) return { version, ...pinned };
+  const state = `the lock does not pin Node ${version} for ${platform}`;
+  throw new ManifestError('lock-mismatch', `Cannot build "${application}": ${state}; ${mend}`);
 }
 
 /** The part of a build key that stands for packages: their hashes alone decide over bytes. */

@@ -1,9 +1,11 @@
 // How the result of a build step is had: what it needs first, each key run once, two side by side at most.
+import type { NodeSource } from '#manifests/runtimes';
 import type { Manifest } from '#manifests/schema';
 import type { Digest } from './digest.ts';
 import { ManifestError } from './error.ts';
 import type { PlannedStep } from './inputs.ts';
 import { maxLayerBytes, sourceEntries } from './layers.ts';
+import { nodeLayer } from './node-layer.ts';
 import { type LayerWork, packagesLayer } from './package-layer.ts';
 import { writeTar } from './tar.ts';
 
@@ -35,7 +37,11 @@ const stepsAtOnce = 2;
 
 /** The results of steps, each key once however many containers ask for it. Throws `no-runner` where nothing here can run steps. */
 export function openStepResults(
-  work: Omit<LayerWork, 'progress'> & { readonly manifest: Manifest; readonly runStep?: RunBuildStep },
+  work: Omit<LayerWork, 'progress'> & {
+    readonly manifest: Manifest;
+    readonly runStep?: RunBuildStep;
+    readonly nodes?: NodeSource;
+  },
 ): (
   steps: Readonly<Record<string, PlannedStep>>,
   name: string,
@@ -80,6 +86,8 @@ export function openStepResults(
       const layerWork = { ...work, signal, progress: (message: string) => progress(`${label}: ${message}`) };
       root.push((await packagesLayer(planned.toolchain, { base: undefined, epochSeconds }, layerWork)).layer.digest);
     }
+    if (planned.node !== undefined)
+      root.push(await nodeLayer(planned.node, planned.platform, { ...work, signal, epochSeconds }));
     const tar = writeTar(sourceEntries(planned.source), { epochSeconds });
     const source = await work.blobs.write(tar, { maxBytes: maxLayerBytes, signal });
     progress(`running ${label}`);

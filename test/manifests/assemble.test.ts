@@ -1,10 +1,12 @@
 // That steps, platforms, layers and the time of an image are as the manifest says, and that a build tells what changed.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmod, link, lutimes, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import {
   type BlobStore,
   type BuildStepRun,
@@ -255,4 +257,36 @@ test('locale, time zone, umask and the place on the disk change no digest', asyn
   assert.equal(plain.length, 2);
   assert.deepEqual(await builtIn({ LC_ALL: 'tr_TR.UTF-8', LANG: 'tr_TR.UTF-8', TZ: 'Asia/Tokyo' }, '077'), plain);
   assert.deepEqual(await builtIn({ LC_ALL: 'C.UTF-8', TZ: 'Pacific/Chatham', HOME: '/nonexistent' }, '002'), plain);
+});
+
+test('an exact Node is pinned, checked, and stands in what is started and in its steps, not in a page that it only built', async () => {
+  await using trial = await open();
+  const archive = gzipSync(await gather(writeTar([file('package/bin/node', 'node'), file('package/README.md', 'r')])));
+  const integrity = `sha512-${createHash('sha512').update(archive).digest('base64')}`;
+  const nodes = { resolve: async () => ({ integrity }), fetch: async () => pieces(archive) };
+  const page = { ...text.applications.app, runtime: { node: '24.21.0' }, start: [] };
+  const applications = { app: { ...text.applications.app, runtime: { node: '24.21.0' } }, page };
+  const containers = { web: text.containers.web, still: { applications: { page: { destination: '/page' } } } };
+  const manifest = parseManifest(JSON.stringify({ ...text, applications, containers }), { file: 'm' });
+  const report = () => {};
+  const lock = await lockManifest(manifest, packages, { signal, report, nodes });
+  const request = { ...trial, manifest, packages, report, signal, useCache: true };
+  await assert.rejects(buildImages({ ...request, lock: { ...lock, nodes: {} } }), {
+    code: 'lock-mismatch',
+    message: /Node 24.21.0/,
+  });
+  const lying = { ...nodes, fetch: async () => pieces(gzipSync('other')) };
+  await assert.rejects(buildImages({ ...request, lock, nodes: lying }), { code: 'digest-mismatch' });
+  const { images } = await buildImages({ ...request, lock, nodes });
+  const paths = await Promise.all(images.map(async ({ digest }) => (await pathsOf(trial.blobs, digest)).flat()));
+  assert.deepEqual(
+    images.map(({ container }) => container),
+    ['still', 'web'],
+  );
+  assert.deepEqual(
+    paths.map((all) => all.includes('usr/local/bin/node')),
+    [false, true],
+  );
+  const withToolchain = trial.ran.filter(({ root: layers }) => layers.length > 0);
+  assert.equal(withToolchain.length, trial.ran.length);
 });

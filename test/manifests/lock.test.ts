@@ -85,5 +85,5 @@ test('a lock holds the toolchain of each step for each platform of its users, an
 
 test('a lock of before there were steps and bases is still read', () => {
   const old = parseLock('{"lock_version": "1.0", "containers": {}}', { file: 'l' });
-  assert.deepEqual(old, { lock_version: '1.0', containers: {}, steps: {}, bases: {} });
+  assert.deepEqual(old, { lock_version: '1.0', containers: {}, steps: {}, bases: {}, nodes: {} });
 });
