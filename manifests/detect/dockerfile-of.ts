@@ -163,7 +163,9 @@ function runLine(lines: readonly string[]): string {
         line,
       ),
   );
-  return isSimple ? `RUN ${lines.join(' \\\n    && ')}` : `RUN ${json(['/bin/sh', '-euc', lines.join('\n')])}`;
+  return isSimple
+    ? `RUN ${lines.map((line) => (line.includes('||') ? `(${line})` : line)).join(' \\\n    && ')}`
+    : `RUN ${json(['/bin/sh', '-euc', lines.join('\n')])}`;
 }
 
 function below(path: string, glob: string): string {

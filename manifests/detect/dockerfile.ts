@@ -85,7 +85,7 @@ export function dockerfileDraft(folder: Folder, dockerfile: Dockerfile): Draft {
   if (dockerfile.runs > 0) {
     folder.note(
       file,
-      `${dockerfile.runs} RUN lines are not carried over`,
+      `what its RUN lines do is not carried over (${dockerfile.runs})`,
       'write them as build steps, which run without network, or as Debian packages',
     );
   }

@@ -1,7 +1,7 @@
 // What a module of Go holds: one program for each folder of package main.
 import type { Draft, Found } from './plan.ts';
 import { baseOf, below, type Folder, parentOf } from './project.ts';
-import { firstOf, noteNoLock, type Provider, portOfExample, said, withEvidence } from './provider.ts';
+import { firstOf, isWorker, noteNoLock, type Provider, portOfExample, said, withEvidence } from './provider.ts';
 import { toolchainOf } from './runtimes.ts';
 import { scanHealth, scanLoopback, scanPort } from './scan.ts';
 import { workspaceOf } from './workspaces.ts';
@@ -88,7 +88,8 @@ function detectGo(folder: Folder): readonly Draft[] {
       role: 'application',
       type: port
         ? 'service'
-        : mains.length > 1 || /\b(?:cobra|flag\.Parse)\b/.test(folder.read(`${main}/main.go`) ?? '')
+        : (mains.length > 1 && !isWorker(name)) ||
+            /\b(?:cobra|flag\.Parse)\b/.test(folder.read(`${main}/main.go`) ?? '')
           ? 'tool'
           : 'worker',
       manager: 'go',

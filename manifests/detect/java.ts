@@ -90,23 +90,11 @@ function detectJava(folder: Folder): readonly Draft[] {
   const toolchain = toolchainOf(folder, 'java');
   const from = isMember ? below(folder.path, workspace.root) : '.';
   const at = (path: string): string => (from === '.' ? path : `${from}/${path}`);
-  const lockfiles = isMaven
-    ? []
-    : [root.first('gradle.lockfile'), root.first('gradle/verification-metadata.xml')].flatMap((lock) =>
-        lock ? [{ path: root.at(lock), kind: 'gradle' }] : [],
-      );
-  if (!isMaven && lockfiles.length === 0)
-    noteNoLock(
-      root,
-      root.first('build.gradle', 'build.gradle.kts') ?? 'settings.gradle',
-      'write one: gradle dependencies --write-locks, with dependencyLocking in the build',
-    );
-  if (
-    isMaven &&
-    /<version>[^<]{0,40}(?:SNAPSHOT|LATEST|RELEASE|\[|\()/.test(own.replace(/<version>[^<]*<\/version>/, ''))
-  ) {
-    folder.note(mark, 'names a version that moves: another day brings another', 'write fixed versions');
-  }
+  const locks = isMaven ? ['lockfile.json'] : ['gradle.lockfile', 'gradle/verification-metadata.xml'];
+  const lockfiles = locks
+    .filter((lock) => root.has(lock))
+    .map((lock) => ({ path: root.at(lock), kind: isMaven ? 'maven' : 'gradle' }));
+  if (lockfiles.length === 0) noteUnlocked(root, isMaven);
   const wrapper = root.first('gradlew');
   if (!isMaven)
     root.note(
@@ -155,6 +143,17 @@ function detectJava(folder: Folder): readonly Draft[] {
       ...(isMember ? { workspace: { root: workspace.root, closure: workspace.closure(folder.path) } } : {}),
     },
   ];
+}
+
+function noteUnlocked(root: Folder, isMaven: boolean): void {
+  const mend = isMaven
+    ? 'write one: mvn io.github.chains-project:maven-lockfile:generate'
+    : 'write one: gradle dependencies --write-locks, with dependencyLocking in the build';
+  noteNoLock(
+    root,
+    root.first('pom.xml', 'build.gradle', 'build.gradle.kts', 'settings.gradle', 'settings.gradle.kts') ?? '.',
+    mend,
+  );
 }
 
 /** What a parent manages for others is none of its own. */

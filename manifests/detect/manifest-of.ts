@@ -155,7 +155,7 @@ function containerOf(application: PlannedApplication, command: string | undefine
       : { users: [{ name: 'app', uid, gid: uid, home: destination }], groups: [{ name: 'app', gid: uid }] },
     command: command === undefined ? undefined : (argumentsOf(command) ?? ['/bin/sh', '-c', command]),
     environment: {
-      ...application.environment,
+      ...absolute(application, folder, destination),
       ...(isPage || !port ? {} : { PORT: String(port.value) }),
       ...(usesBins ? { PATH: `${bins}:/usr/local/bin:/usr/bin:/bin` } : {}),
     },
@@ -181,6 +181,22 @@ function argumentsOf(command: string): readonly string[] | undefined {
 function healthOf({ health, type }: PlannedApplication, port: number | undefined): ManifestObject | undefined {
   if (port === undefined || type === 'worker') return undefined;
   return health ? { http: { port, path: health.value } } : { tcp: { port } };
+}
+
+/** Paths of Python are meant from where it starts, and its packages lie at the root of what was built. */
+function absolute(
+  { runtime, environment }: PlannedApplication,
+  folder: string,
+  destination: string,
+): Readonly<Record<string, string>> {
+  const { PYTHONPATH: paths, ...others } = environment;
+  if (runtime.name !== 'python' || paths === undefined) return environment;
+  const all = paths.split(':').map((each) => `${each === '.packages' ? destination : folder}/${each}`);
+  return {
+    ...others,
+    PATH: `${destination}/.packages/bin:/usr/local/bin:/usr/bin:/bin`,
+    PYTHONPATH: [folder, ...all].join(':'),
+  };
 }
 
 /** Without what is undefined or empty: the schema's defaults say the same. */

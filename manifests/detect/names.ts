@@ -13,7 +13,7 @@ export function projectName(project: Project, drafts: readonly Draft[]): string 
     text(root.json('package.json')?.['name'])?.split('/').at(-1),
     text(table(root.toml('pyproject.toml')?.['project'])['name']),
     text(table(table(root.toml('pyproject.toml')?.['tool'])['poetry'])['name']),
-    /^module[ \t]+(?:\S+\/)?([^\s/]+?)(?:\/v\d+)?[ \t]*$/m.exec(root.read('go.mod') ?? '')?.[1],
+    baseOf(/^module[ \t]+(\S+)/m.exec(root.read('go.mod') ?? '')?.[1]?.replace(/\/v\d+$/, '') ?? ''),
     text(table(root.toml('Cargo.toml')?.['package'])['name']),
     text(table(root.xml('pom.xml')?.['project'])['artifactId']),
     /rootProject\.name\s*=\s*['"]([^'"\n]{1,80})['"]/.exec(

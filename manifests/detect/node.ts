@@ -117,7 +117,16 @@ function hasPage(folder: Folder): boolean {
   return folder.has('index.html') || folder.has('src/index.html') || folder.has('public/index.html');
 }
 
+/** Files of a server of another language, whose assets a build of Node in the same folder makes. */
+const servers = ['composer.json', 'Gemfile', 'manage.py', 'mix.exs', 'pom.xml', 'build.gradle', 'build.gradle.kts'];
+
 function shapeOf(look: Look, isWorkspaceRoot: boolean): Shape {
+  const shape = ownShapeOf(look, isWorkspaceRoot);
+  const isForServer = shape.role === 'library' && look.scripts['build'] !== undefined && look.folder.first(...servers);
+  return isForServer ? { role: 'application', type: 'static', output: 'public' } : shape;
+}
+
+function ownShapeOf(look: Look, isWorkspaceRoot: boolean): Shape {
   const { folder, framework, scripts } = look;
   const library: Shape = { role: 'library', type: 'tool' };
   const command = framework?.kind === 'static' ? undefined : startScript(look);
@@ -269,8 +278,11 @@ function routeFile(folder: Folder): Found<string> | undefined {
 function buildOf(look: Look, manager: NodeManager, workspace: Workspace | undefined): readonly string[] {
   const { folder, scripts, framework } = look;
   if (!workspace || workspace.root === folder.path) {
-    if (scripts['build']) return [manager.run('build')];
-    return framework?.build ? [manager.exec(framework.build)] : [];
+    const own = scripts['build'] ? [manager.run('build')] : framework?.build ? [manager.exec(framework.build)] : [];
+    // Next leaves the files of its pages beside what it calls standalone.
+    const isStandalone =
+      framework?.name === 'next' && /output\s*:\s*['"]standalone['"]/.test(configOf(folder, 'next.config').text);
+    return isStandalone ? [...own, 'cp -R .next/static .next/standalone/.next/'] : own;
   }
   const project = folder.project;
   const nameOf = (path: string): string =>

@@ -62,3 +62,8 @@ export function withEvidence(...all: readonly (Evidence | readonly Evidence[] | 
 export function noteNoLock(folder: Folder, file: string, mend: string): void {
   folder.note(file, 'no lock file: another day brings other versions', mend);
 }
+
+/** One of several programs that doesn't listen runs all the time when its name says so; else it is run by hand. */
+export function isWorker(name: string): boolean {
+  return /work|consum|schedul|cron|daemon|agent|bot$|jobs?$|queue|listener|watch/i.test(name);
+}

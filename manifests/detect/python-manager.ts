@@ -124,7 +124,7 @@ export function pythonManagerOf(root: Folder, member: string | undefined): Manag
       'pip',
       file,
       'names packages of pip',
-      lines.length > 0 ? file : undefined,
+      lines.length > 0 && lines.every((line) => line.includes('==')) ? file : undefined,
       ...(lines.length > 0 ? [`${target}${hashed ? ' --require-hashes' : ''} -r ${file}`] : []),
     );
   }

@@ -56,8 +56,6 @@ function draftOf(folder: Folder): Draft {
   const root = isMember ? folder.project.folder(workspace.root) : folder;
   const pyproject = folder.toml('pyproject.toml');
   const start = startOf(folder, framework, packages);
-  const manager = pythonManagerOf(root, isMember ? text(table(pyproject?.['project'])['name']) : undefined);
-  const mark = manager.evidence.file;
   const isLibrary =
     start === undefined && (folder.has('setup.py') || pyproject !== undefined || !folder.has('requirements.txt'));
   const base = {
@@ -81,6 +79,8 @@ function draftOf(folder: Folder): Draft {
       lockfiles: [],
     };
   }
+  const manager = pythonManagerOf(root, isMember ? text(table(pyproject?.['project'])['name']) : undefined);
+  const mark = manager.evidence.file;
   const toolchain = toolchainOf(folder, 'python');
   if (!start)
     folder.note(

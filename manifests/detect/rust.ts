@@ -1,7 +1,7 @@
 // What a package of Cargo holds: a program for each binary.
 import type { Draft } from './plan.ts';
 import { baseOf, type Folder, table, tables, text } from './project.ts';
-import { firstOf, habit, noteNoLock, type Provider, portOfExample, said, withEvidence } from './provider.ts';
+import { firstOf, habit, isWorker, noteNoLock, type Provider, portOfExample, said, withEvidence } from './provider.ts';
 import { toolchainOf } from './runtimes.ts';
 import { scanHealth, scanLoopback, scanPort } from './scan.ts';
 import { workspaceOf } from './workspaces.ts';
@@ -67,15 +67,15 @@ function detectRust(folder: Folder): readonly Draft[] {
   if (!isLocked) noteNoLock(rootFolder, 'Cargo.toml', 'write one: cargo generate-lockfile');
   return [...bins].map((bin): Draft => {
     const main = bin === declared || bin === name || bins.size === 1;
-    const view = main ? folder : folder.project.folder(folder.at('src/bin'));
+    const others = (name: string): boolean => !/^src\/bin\//.test(name) || isOwn(name, bin);
     const port = main
       ? firstOf(
-          scanPort(folder, 'rust'),
+          scanPort(folder, 'rust', others),
           rocketPort(folder),
           portOfExample(folder),
           framework?.[1] ? habit(folder, 'Cargo.toml', framework[1], `the port of ${framework[0]}`) : undefined,
         )
-      : scanPort(view, 'rust');
+      : scanPort(folder, 'rust', (name) => isOwn(name, bin));
     const health = main ? scanHealth(folder, 'rust') : undefined;
     if (main) scanLoopback(folder, 'rust');
     const file = bin.replaceAll(/[^\w-]/g, '-');
@@ -85,7 +85,7 @@ function detectRust(folder: Folder): readonly Draft[] {
       role: 'application',
       type: port
         ? 'service'
-        : bins.size > 1 || packages.includes('clap') || packages.includes('structopt')
+        : (bins.size > 1 && !isWorker(bin)) || packages.includes('clap') || packages.includes('structopt')
           ? 'tool'
           : 'worker',
       manager: 'cargo',
@@ -116,6 +116,11 @@ function detectRust(folder: Folder): readonly Draft[] {
       ...(workspace && root !== folder.path ? { workspace: { root, closure: workspace.closure(folder.path) } } : {}),
     };
   });
+}
+
+/** Whether a file is of one of several binaries, and of no other. */
+function isOwn(file: string, bin: string): boolean {
+  return file === `src/bin/${bin}.rs` || file.startsWith(`src/bin/${bin}/`);
 }
 
 function rocketPort(folder: Folder): ReturnType<typeof said<number>> | undefined {

@@ -73,11 +73,16 @@ const healthNames =
   /['"`](\/?(?:[\w-]{1,30}\/){0,3}(?:health|healthz|health-check|healthcheck|ready|readyz|readiness|live|livez|liveness|ping|up)(?:\/(?:live|ready))?)\/?['"`]/;
 const ranks = ['health', 'healthz', 'healthcheck', 'health-check', 'ready', 'readyz', 'readiness', 'live', 'livez'];
 
-/** The first port that code listens on, in the files nearest the root. */
-export function scanPort(folder: Folder, language: Language): Found<number> | undefined {
+/** The first port that code listens on, in the files nearest the root, of those that `only` takes. */
+export function scanPort(
+  folder: Folder,
+  language: Language,
+  only: (file: string) => boolean = () => true,
+): Found<number> | undefined {
   const patterns = portPatterns[language] ?? [];
   for (const pattern of patterns) {
     for (const [file, line, row] of linesOf(folder, language)) {
+      if (!only(file)) continue;
       if (/database|redis|postgres|mysql|mongo|smtp|proxy|target|hmr|amqp|kafka/i.test(row)) continue;
       const port = Number(pattern.exec(row)?.[1]);
       if (port >= 80 && port <= 65_535) {

@@ -163,7 +163,7 @@ const own: Record<Language, { readonly pins: Read; readonly ranges: Read }> = {
 export function wantedVersion(folder: Folder, language: Language): Wanted | undefined {
   const chain = folder.project.upwards(folder.path);
   const pins = chain.flatMap((each) => found(each, (at) => [...own[language].pins(at), ...tools(at, language)]));
-  const ranges = chain.flatMap((each) => found(each, own[language].ranges));
+  const ranges = chain.flatMap((each) => found(each, (at) => [...own[language].ranges(at), image(at, language)]));
   const decided = pins[0] ?? ranges[0];
   const others = pins.filter((pin) => clean(pin.version) !== clean(decided?.version ?? ''));
   for (const other of others.slice(0, 1)) {
@@ -198,6 +198,21 @@ function tools(folder: Folder, language: Language): ReturnType<Read> {
     [asdf?.[1], '.tool-versions', 'its line'],
     [inMise, mise, 'tools'],
   ];
+}
+
+/** Images of languages whose tags begin with the version. */
+const images: Readonly<Partial<Record<Language, RegExp>>> = {
+  node: /^FROM\s+(?:--\S+\s+)?(?:\S{1,60}\/)?node:(\d[\d.]*)/m,
+  python: /^FROM\s+(?:--\S+\s+)?(?:\S{1,60}\/)?python:(\d[\d.]*)/m,
+  ruby: /^FROM\s+(?:--\S+\s+)?(?:\S{1,60}\/)?ruby:(\d[\d.]*)/m,
+  php: /^FROM\s+(?:--\S+\s+)?(?:\S{1,60}\/)?php:(\d[\d.]*)/m,
+  java: /^FROM\s+(?:--\S+\s+)?(?:\S{1,60}\/)?(?:eclipse-temurin|openjdk|amazoncorretto):(\d[\d.]*)/m,
+};
+
+/** What an existing Dockerfile starts from says the version where nothing else does. */
+function image(folder: Folder, language: Language): readonly [string | undefined, string, string] {
+  const version = images[language]?.exec(folder.read('Dockerfile') ?? '')?.[1];
+  return [version, 'Dockerfile', 'its image'];
 }
 
 function line(folder: Folder, file: string, prefix?: RegExp): readonly [string | undefined, string, string] {

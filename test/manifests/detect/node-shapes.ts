@@ -1,14 +1,25 @@
-// Shapes of single projects of Node: managers, versions, servers and plain programs.
+// Shapes of single projects of Node: managers, locks and versions.
 import { type Shape, shape } from './shape.ts';
 
 const express = { dependencies: { express: '^4.19.2' } };
-const listens = "const app = require('express')();\napp.get('/health', (req, res) => res.send('ok'));\napp.listen(process.env.PORT || 3000);\n";
+const listens =
+  "const app = require('express')();\napp.get('/health', (req, res) => res.send('ok'));\napp.listen(process.env.PORT || 3000);\n";
 
 export const nodeShapes: readonly Shape[] = [
-  shape('npm with express, .nvmrc and a start script', {
-    'package.json': { name: 'shop-api', scripts: { start: 'node server.js' }, ...express, devDependencies: { jest: '^29' } },
-    'package-lock.json': '{}', '.nvmrc': 'v18.20.4\n', 'server.js': listens,
-  }, `
+  shape(
+    'npm with express, .nvmrc and a start script',
+    {
+      'package.json': {
+        name: 'shop-api',
+        scripts: { start: 'node server.js' },
+        ...express,
+        devDependencies: { jest: '^29' },
+      },
+      'package-lock.json': '{}',
+      '.nvmrc': 'v18.20.4\n',
+      'server.js': listens,
+    },
+    `
     project shop-api
     shop-api . node javascript express service [high]
       version  v18.20.4 <- .nvmrc: its line says v18.20.4
@@ -22,11 +33,23 @@ export const nodeShapes: readonly Shape[] = [
       port     3000 [medium] <- server.js: line 3 listens on 3000
       health   /health [medium] <- server.js: line 2 answers /health
       lock     package-lock.json (npm)
-  `),
-  shape('pnpm by its lock, engines as a range', {
-    'package.json': { name: '@acme/api', engines: { node: '>=20' }, scripts: { start: 'node src/index.js', build: 'tsc' }, dependencies: { fastify: '^5.0.0' }, devDependencies: { typescript: '^5' } },
-    'pnpm-lock.yaml': '', 'tsconfig.json': '{}', 'src/index.js': "fastify.get('/healthz', h);\nfastify.listen({ port: 4000, host: '0.0.0.0' });\n",
-  }, `
+  `,
+  ),
+  shape(
+    'pnpm by its lock, engines as a range',
+    {
+      'package.json': {
+        name: '@acme/api',
+        engines: { node: '>=20' },
+        scripts: { start: 'node src/index.js', build: 'tsc' },
+        dependencies: { fastify: '^5.0.0' },
+        devDependencies: { typescript: '^5' },
+      },
+      'pnpm-lock.yaml': '',
+      'tsconfig.json': '{}',
+      'src/index.js': "fastify.get('/healthz', h);\nfastify.listen({ port: 4000, host: '0.0.0.0' });\n",
+    },
+    `
     project api
     api . node typescript fastify service [high]
       version  >=20 <- package.json: engines.node says >=20
@@ -40,11 +63,16 @@ export const nodeShapes: readonly Shape[] = [
       port     4000 [medium] <- src/index.js: line 2 listens on 4000
       health   /healthz [medium] <- src/index.js: line 1 answers /healthz
       lock     pnpm-lock.yaml (pnpm)
-  `),
-  shape('yarn classic without a start script, main listens', {
-    'package.json': { name: 'koala', main: './lib/main.js', dependencies: { koa: '2' } },
-    'yarn.lock': '', 'lib/main.js': "const PORT = process.env.PORT ?? 8081;\napp.listen(PORT);\n",
-  }, `
+  `,
+  ),
+  shape(
+    'yarn classic without a start script, main listens',
+    {
+      'package.json': { name: 'koala', main: './lib/main.js', dependencies: { koa: '2' } },
+      'yarn.lock': '',
+      'lib/main.js': 'const PORT = process.env.PORT ?? 8081;\napp.listen(PORT);\n',
+    },
+    `
     project koala
     koala . node javascript koa service [high]
       runtime  node 24.21.0
@@ -54,11 +82,22 @@ export const nodeShapes: readonly Shape[] = [
       start    node lib/main.js [high] <- package.json: main, which listens
       port     8081 [medium] <- lib/main.js: line 1 listens on 8081
       lock     yarn.lock (yarn)
-  `),
-  shape('yarn berry by packageManager', {
-    'package.json': { name: 'berry', packageManager: 'yarn@4.5.0', scripts: { start: 'node index.js' }, dependencies: { express: '5' } },
-    'yarn.lock': '', '.yarnrc.yml': '', 'index.js': 'app.listen(5000)',
-  }, `
+  `,
+  ),
+  shape(
+    'yarn berry by packageManager',
+    {
+      'package.json': {
+        name: 'berry',
+        packageManager: 'yarn@4.5.0',
+        scripts: { start: 'node index.js' },
+        dependencies: { express: '5' },
+      },
+      'yarn.lock': '',
+      '.yarnrc.yml': '',
+      'index.js': 'app.listen(5000)',
+    },
+    `
     project berry
     berry . node javascript express service [high]
       runtime  node 24.21.0
@@ -68,11 +107,16 @@ export const nodeShapes: readonly Shape[] = [
       start    node index.js [high] <- package.json: scripts.start
       port     5000 [medium] <- index.js: line 1 listens on 5000
       lock     yarn.lock (yarn-berry)
-  `),
-  shape('bun by its lock, run by bun', {
-    'package.json': { name: 'bunny', scripts: { start: 'bun run src/index.ts' }, dependencies: { elysia: '1' } },
-    'bun.lock': '', 'src/index.ts': 'new Elysia().get("/", () => "hi").listen(3001)',
-  }, `
+  `,
+  ),
+  shape(
+    'bun by its lock, run by bun',
+    {
+      'package.json': { name: 'bunny', scripts: { start: 'bun run src/index.ts' }, dependencies: { elysia: '1' } },
+      'bun.lock': '',
+      'src/index.ts': 'new Elysia().get("/", () => "hi").listen(3001)',
+    },
+    `
     project bunny
     bunny . node javascript elysia service [high]
       manager  bun
@@ -82,11 +126,20 @@ export const nodeShapes: readonly Shape[] = [
       port     3001 [medium] <- src/index.ts: line 1 listens on 3001
       lock     bun.lock (bun)
     note .: Bun can't be had as a Debian package; mend: run it on Node, or name a base image with Bun by its digest: Debian 12 has none
-  `),
-  shape('bun as a manager alone', {
-    'package.json': { name: 'half-bun', scripts: { start: 'node index.js' }, dependencies: { hono: '4', '@hono/node-server': '1' } },
-    'bun.lockb': '', 'index.js': 'serve({ fetch: app.fetch, port: 8787 })',
-  }, `
+  `,
+  ),
+  shape(
+    'bun as a manager alone',
+    {
+      'package.json': {
+        name: 'half-bun',
+        scripts: { start: 'node index.js' },
+        dependencies: { hono: '4', '@hono/node-server': '1' },
+      },
+      'bun.lockb': '',
+      'index.js': 'serve({ fetch: app.fetch, port: 8787 })',
+    },
+    `
     project half-bun
     half-bun . node javascript hono service [high]
       runtime  node 24.21.0
@@ -96,11 +149,17 @@ export const nodeShapes: readonly Shape[] = [
       start    node index.js [high] <- package.json: scripts.start
       port     8787 [medium] <- index.js: line 1 listens on 8787
       lock     bun.lockb (bun)
-  `),
-  shape('packageManager decides over a lock of another', {
-    'package.json': { name: 'mixed', packageManager: 'pnpm@9.12.0', scripts: { start: 'node a.js' } },
-    'package-lock.json': '{}', 'pnpm-lock.yaml': '', 'a.js': 'require("http").createServer(h).listen(7000)',
-  }, `
+  `,
+  ),
+  shape(
+    'packageManager decides over a lock of another',
+    {
+      'package.json': { name: 'mixed', packageManager: 'pnpm@9.12.0', scripts: { start: 'node a.js' } },
+      'package-lock.json': '{}',
+      'pnpm-lock.yaml': '',
+      'a.js': 'require("http").createServer(h).listen(7000)',
+    },
+    `
     project mixed
     mixed . node javascript service [high]
       runtime  node 24.21.0
@@ -111,10 +170,15 @@ export const nodeShapes: readonly Shape[] = [
       port     7000 [medium] <- a.js: line 1 listens on 7000
       lock     pnpm-lock.yaml (pnpm)
     note package-lock.json: is a lock of another package manager than pnpm: it decides nothing; mend: remove package-lock.json
-  `),
-  shape('no lock file', {
-    'package.json': { name: 'loose', scripts: { start: 'node index.js' }, ...express }, 'index.js': listens,
-  }, `
+  `,
+  ),
+  shape(
+    'no lock file',
+    {
+      'package.json': { name: 'loose', scripts: { start: 'node index.js' }, ...express },
+      'index.js': listens,
+    },
+    `
     project loose
     loose . node javascript express service [high]
       runtime  node 24.21.0
@@ -125,11 +189,18 @@ export const nodeShapes: readonly Shape[] = [
       port     3000 [medium] <- index.js: line 3 listens on 3000
       health   /health [medium] <- index.js: line 2 answers /health
     note package.json: no lock file: another day brings other versions; mend: write one: npm install --package-lock-only
-  `),
-  shape('two pins that differ', {
-    'package.json': { name: 'pins', scripts: { start: 'node index.js' } },
-    'package-lock.json': '{}', '.nvmrc': '20', '.node-version': '22.11.0', 'index.js': 'http.createServer().listen(3000)',
-  }, `
+  `,
+  ),
+  shape(
+    'two pins that differ',
+    {
+      'package.json': { name: 'pins', scripts: { start: 'node index.js' } },
+      'package-lock.json': '{}',
+      '.nvmrc': '20',
+      '.node-version': '22.11.0',
+      'index.js': 'http.createServer().listen(3000)',
+    },
+    `
     project pins
     pins . node javascript service [high]
       version  20 <- .nvmrc: its line says 20
@@ -141,11 +212,17 @@ export const nodeShapes: readonly Shape[] = [
       port     3000 [medium] <- index.js: line 1 listens on 3000
       lock     package-lock.json (npm)
     note .node-version: wants node 22.11.0, and .nvmrc wants 20, which is nearer and decides; mend: keep one of them
-  `),
-  shape('a version of .tool-versions that is exact', {
-    'package.json': { name: 'asdf', scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    '.tool-versions': 'nodejs 22.11.0\npython 3.11.4\n', 'index.js': 'http.createServer().listen(3000)',
-  }, `
+  `,
+  ),
+  shape(
+    'a version of .tool-versions that is exact',
+    {
+      'package.json': { name: 'asdf', scripts: { start: 'node index.js' } },
+      'package-lock.json': '{}',
+      '.tool-versions': 'nodejs 22.11.0\npython 3.11.4\n',
+      'index.js': 'http.createServer().listen(3000)',
+    },
+    `
     project asdf
     asdf . node javascript service [high]
       version  22.11.0 <- .tool-versions: its line says 22.11.0
@@ -156,11 +233,17 @@ export const nodeShapes: readonly Shape[] = [
       start    node index.js [high] <- package.json: scripts.start
       port     3000 [medium] <- index.js: line 1 listens on 3000
       lock     package-lock.json (npm)
-  `),
-  shape('a version of mise.toml', {
-    'package.json': { name: 'mise', scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    'mise.toml': '[tools]\nnode = "20"\n', 'index.js': 'http.createServer().listen(3000)',
-  }, `
+  `,
+  ),
+  shape(
+    'a version of mise.toml',
+    {
+      'package.json': { name: 'mise', scripts: { start: 'node index.js' } },
+      'package-lock.json': '{}',
+      'mise.toml': '[tools]\nnode = "20"\n',
+      'index.js': 'http.createServer().listen(3000)',
+    },
+    `
     project mise
     mise . node javascript service [high]
       version  20 <- mise.toml: tools says 20
@@ -171,11 +254,17 @@ export const nodeShapes: readonly Shape[] = [
       start    node index.js [high] <- package.json: scripts.start
       port     3000 [medium] <- index.js: line 1 listens on 3000
       lock     package-lock.json (npm)
-  `),
-  shape('a version that moves', {
-    'package.json': { name: 'lts', scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    '.nvmrc': 'lts/*', 'index.js': 'http.createServer().listen(3000)',
-  }, `
+  `,
+  ),
+  shape(
+    'a version that moves',
+    {
+      'package.json': { name: 'lts', scripts: { start: 'node index.js' } },
+      'package-lock.json': '{}',
+      '.nvmrc': 'lts/*',
+      'index.js': 'http.createServer().listen(3000)',
+    },
+    `
     project lts
     lts . node javascript service [high]
       version  lts/* <- .nvmrc: its line says lts/*
@@ -187,11 +276,17 @@ export const nodeShapes: readonly Shape[] = [
       port     3000 [medium] <- index.js: line 1 listens on 3000
       lock     package-lock.json (npm)
     note .nvmrc: "lts/*" is no fixed version of Node; mend: write a number, such as a major version
-  `),
-  shape('a line by its name', {
-    'package.json': { name: 'iron', scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    '.nvmrc': 'lts/iron', 'index.js': 'http.createServer().listen(3000)',
-  }, `
+  `,
+  ),
+  shape(
+    'a line by its name',
+    {
+      'package.json': { name: 'iron', scripts: { start: 'node index.js' } },
+      'package-lock.json': '{}',
+      '.nvmrc': 'lts/iron',
+      'index.js': 'http.createServer().listen(3000)',
+    },
+    `
     project iron
     iron . node javascript service [high]
       version  lts/iron <- .nvmrc: its line says lts/iron
@@ -202,174 +297,6 @@ export const nodeShapes: readonly Shape[] = [
       start    node index.js [high] <- package.json: scripts.start
       port     3000 [medium] <- index.js: line 1 listens on 3000
       lock     package-lock.json (npm)
-  `),
-  shape('a version that npm has no package of', {
-    'package.json': { name: 'old', engines: { node: '8.x' }, scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    'index.js': 'http.createServer().listen(3000)',
-  }, `
-    project old
-    old . node javascript service [high]
-      version  8.x <- package.json: engines.node says 8.x
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node index.js [high] <- package.json: scripts.start
-      port     3000 [medium] <- index.js: line 1 listens on 3000
-      lock     package-lock.json (npm)
-    note package.json: wants Node 8.x, which npm has no package of; mend: name a version of Node from 12.22
-  `),
-  shape('volta pins and ports in the start script', {
-    'package.json': { name: 'volta', volta: { node: '20.11.1' }, scripts: { start: 'PORT=9000 node index.js' } }, 'package-lock.json': '{}', 'index.js': '',
-  }, `
-    project volta
-    volta . node javascript service [high]
-      version  20.11.1 <- package.json: volta.node says 20.11.1
-      runtime  node 20.11.1
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    PORT=9000 node index.js [high] <- package.json: scripts.start
-      port     9000 [high] <- package.json: scripts.start
-      lock     package-lock.json (npm)
-  `),
-  shape('a port that only the example of the environment names', {
-    'package.json': { name: 'env', scripts: { start: 'node index.js' }, ...express }, 'package-lock.json': '{}',
-    '.env.example': 'DATABASE_URL=\nPORT=4567\n', 'index.js': 'app.listen(config.port)',
-  }, `
-    project env
-    env . node javascript express service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node index.js [high] <- package.json: scripts.start
-      port     4567 [medium] <- .env.example: PORT is 4567
-      lock     package-lock.json (npm)
-  `),
-  shape('a worker', {
-    'package.json': { name: 'jobs', scripts: { start: 'node worker.js' }, dependencies: { bullmq: '5' } }, 'package-lock.json': '{}', 'worker.js': 'new Worker("mail", run)',
-  }, `
-    project jobs
-    jobs . node javascript worker [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node worker.js [high] <- package.json: scripts.start
-      lock     package-lock.json (npm)
-    note package.json: no port was found: it is taken for a worker that doesn't listen; mend: add "ports" to its container if it does
-  `),
-  shape('a library', {
-    'package.json': { name: 'left-pad', main: 'index.js' }, 'index.js': 'module.exports = pad',
-  }, `
-    project left-pad
-    library . node <- package.json: has nothing that starts
-    note .: nothing to deploy was found; mend: add a start script, a Procfile or a Dockerfile
-  `),
-  shape('a program that only development starts', {
-    'package.json': { name: 'dev-only', scripts: { start: 'nodemon src/app.js' }, ...express }, 'package-lock.json': '{}', 'src/app.js': listens,
-  }, `
-    project dev-only
-    dev-only . node javascript express service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node src/app.js [medium] <- src/app.js: listens
-      port     3000 [medium] <- src/app.js: line 3 listens on 3000
-      health   /health [medium] <- src/app.js: line 2 answers /health
-      lock     package-lock.json (npm)
-  `),
-  shape('a start that calls another script', {
-    'package.json': { name: 'calls', scripts: { start: 'npm run serve:it', 'serve:it': 'node dist/index.js', build: 'tsc' }, devDependencies: { typescript: '5' } },
-    'package-lock.json': '{}', 'tsconfig.json': '{}', 'src/index.ts': 'createServer(h).listen(Number(process.env.PORT ?? 8088))',
-  }, `
-    project calls
-    calls . node typescript service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      build    npm run build
-      collect  npm prune --omit=dev
-      collect  cp -a . /out/
-      start    node dist/index.js [high] <- package.json: scripts.serve:it
-      port     8088 [medium] <- src/index.ts: line 1 listens on 8088
-      lock     package-lock.json (npm)
-  `),
-  shape('TypeScript that tsx runs', {
-    'package.json': { name: 'tsx', scripts: { start: 'tsx src/index.ts' }, devDependencies: { tsx: '4' } },
-    'package-lock.json': '{}', 'tsconfig.json': '{}', 'src/index.ts': 'createServer(h).listen(3000)',
-  }, `
-    project tsx
-    tsx . node typescript service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    tsx src/index.ts [high] <- package.json: scripts.start
-      port     3000 [medium] <- src/index.ts: line 1 listens on 3000
-      lock     package-lock.json (npm)
-  `),
-  shape('it listens on the loopback address', {
-    'package.json': { name: 'shy', scripts: { start: 'node index.js' } }, 'package-lock.json': '{}',
-    'index.js': "http.createServer(h).listen(3000, '127.0.0.1')",
-  }, `
-    project shy
-    shy . node javascript service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node index.js [high] <- package.json: scripts.start
-      port     3000 [medium] <- index.js: line 1 listens on 3000
-      lock     package-lock.json (npm)
-    note index.js: line 1 listens on the loopback address: nothing outside the container reaches it; mend: listen on 0.0.0.0
-  `),
-  shape('package.json that is no JSON', { 'package.json': '{ "name": "broken", ', 'index.js': '' }, `
-    project app
-    note .: no file names the project: it is called "app"; mend: change project.name
-    note .: nothing to deploy was found; mend: add a start script, a Procfile or a Dockerfile
-    note package.json: is not JSON: it decides nothing; mend: mend it: Expected double-quoted property name in JSON at position 20 (line 1 column 21)
-  `),
-  shape('package.json that is a list', { 'package.json': '[]' }, `
-    project app
-    note .: no file names the project: it is called "app"; mend: change project.name
-    note .: nothing to deploy was found; mend: add a start script, a Procfile or a Dockerfile
-    note package.json: is no object in JSON: it decides nothing; mend: write one, or remove the file
-  `),
-  shape('a Dockerfile beside it says port, user and health', {
-    'package.json': { name: 'docked', scripts: { start: 'node index.js' }, ...express }, 'package-lock.json': '{}', 'index.js': listens,
-    Dockerfile: 'FROM node:20 AS build\nRUN npm ci\nFROM node:20-slim\nUSER 1001\nEXPOSE 8443/tcp\nHEALTHCHECK CMD curl -f http://localhost:8443/ready || exit 1\nCMD ["node", "index.js"]\n',
-  }, `
-    project docked
-    docked . node javascript express service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node index.js [high] <- package.json: scripts.start
-      port     8443 [high] <- Dockerfile: EXPOSE 8443
-      health   /ready [high] <- Dockerfile: its HEALTHCHECK
-      user     1001
-      lock     package-lock.json (npm)
-    overlay . dockerfile <- Dockerfile: is there
-  `),
-  shape('a Procfile beside it has a web and a worker', {
-    'package.json': { name: 'procs', scripts: { start: 'node index.js' }, ...express }, 'package-lock.json': '{}', 'index.js': listens,
-    Procfile: 'web: node index.js\nworker: node worker.js\nrelease: node migrate.js\n',
-  }, `
-    project procs
-    procs . node javascript express service [high]
-      runtime  node 24.21.0
-      manager  npm
-      install  npm ci
-      collect  cp -a . /out/
-      start    node index.js [high] <- Procfile: its web line
-      port     3000 [medium] <- index.js: line 3 listens on 3000
-      health   /health [medium] <- index.js: line 2 answers /health
-      process  worker: node worker.js
-      lock     package-lock.json (npm)
-    overlay . procfile <- Procfile: is there
-    note Procfile: the release line "node migrate.js" is not part of the plan; mend: run it before a deploy, as a container of its own that ends
-  `),
+  `,
+  ),
 ];
