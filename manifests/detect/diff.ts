@@ -16,7 +16,7 @@ export function unifiedDiff(
   names: { readonly before: string; readonly after: string },
 ): string {
   if (before === after) return '';
-  const changes = changesOf(before.split('\n'), after.split('\n'));
+  const changes = changesOf(linesOf(before), linesOf(after));
   const hunks: string[] = [];
   for (let at = 0; at < changes.length; ) {
     const start = changes.findIndex((change, index) => index >= at && change.sign !== ' ');
@@ -38,6 +38,14 @@ export function unifiedDiff(
     at = to;
   }
   return [`--- ${names.before}`, `+++ ${names.after}`, ...hunks, ''].join('\n');
+}
+
+/** A last line without an end is another line than one with it, and is written as patch(1) wants it. */
+function linesOf(text: string): readonly string[] {
+  if (text === '') return [];
+  const lines = text.split('\n');
+  const last = lines.pop();
+  return last ? [...lines, `${last}\n\\ No newline at end of file`] : lines;
 }
 
 /** The longest common subsequence keeps its lines; what else is there goes or comes. */

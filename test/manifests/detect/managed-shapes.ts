@@ -1,8 +1,6 @@
 // Shapes of projects of Java and .NET.
 import { type Shape, shape } from './shape.ts';
 
-const main =
-  'package main\n\nimport "net/http"\n\nfunc main() {\n\thttp.HandleFunc("/healthz", ok)\n\thttp.ListenAndServe(":8080", nil)\n}\n';
 const pom = (rest: string): string => `<project><modelVersion>4.0.0</modelVersion>${rest}</project>`;
 const java = 'public class App {\n  public static void main(String[] args) {}\n}\n';
 
