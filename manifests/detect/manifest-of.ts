@@ -104,7 +104,7 @@ function nginxLines({ name, framework }: PlannedApplication): readonly string[] 
   return [
     'daemon off;',
     'pid /tmp/nginx.pid;',
-    'error_log /dev/stderr;',
+    'error_log stderr;',
     'events {}',
     'http {',
     'include /etc/nginx/mime.types;',
@@ -166,7 +166,7 @@ function containerOf(application: PlannedApplication, command: string | undefine
 
 function commandOf(application: PlannedApplication): readonly string[] | undefined {
   if (application.type === 'static')
-    return ['/usr/sbin/nginx', '-c', `${home}/${application.name}/nginx.conf`, '-e', '/dev/stderr'];
+    return ['/usr/sbin/nginx', '-c', `${home}/${application.name}/nginx.conf`, '-e', 'stderr'];
   const start = application.start?.value;
   return start === undefined ? undefined : (argumentsOf(start) ?? ['/bin/sh', '-c', start]);
 }
@@ -191,7 +191,11 @@ function absolute(
 ): Readonly<Record<string, string>> {
   const { PYTHONPATH: paths, ...others } = environment;
   if (runtime.name !== 'python' || paths === undefined) return environment;
-  const all = paths.split(':').map((each) => `${each === '.packages' ? destination : folder}/${each}`);
+  const all = paths
+    .split(':')
+    .map((each) =>
+      /^\.(?:\/|packages$)/.test(each) ? `${destination}/${each.replace(/^\.\//, '')}` : `${folder}/${each}`,
+    );
   return {
     ...others,
     PATH: `${destination}/.packages/bin:/usr/local/bin:/usr/bin:/bin`,

@@ -89,7 +89,11 @@ function draftOf(folder: Folder): Draft {
     ...(result === undefined ? {} : { startIn: '' }),
     ...(ownPort ? { port: ownPort } : {}),
     ...(health ? { health } : {}),
-    environment: isStatic ? {} : { NODE_ENV: 'production' },
+    // Servers of frameworks listen on the loopback address, or on the container's name, unless told.
+    environment: {
+      ...(isStatic ? {} : { NODE_ENV: 'production' }),
+      ...(isStatic || framework?.kind === 'plain' || !framework ? {} : { HOST: '0.0.0.0', HOSTNAME: '0.0.0.0' }),
+    },
     lockfiles: manager.lockfiles,
     ...(isMember ? { workspace: { root: workspace.root, closure: workspace.closure(folder.path) } } : {}),
   };

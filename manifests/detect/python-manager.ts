@@ -11,6 +11,25 @@ export interface Manager {
   readonly install: readonly string[];
 }
 
+/** What Python itself, which reads TOML and JSON, makes of each lock: a line a package, as pip wants them with hashes. */
+const locks: readonly (readonly [name: string, file: string, lines: string])[] = [
+  [
+    'uv',
+    'uv.lock',
+    'import tomllib; [print(p["name"] + "==" + p["version"], *["--hash=" + f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]]) for p in tomllib.load(open("uv.lock", "rb"))["package"] if "registry" in p["source"]]',
+  ],
+  [
+    'poetry',
+    'poetry.lock',
+    'import tomllib; [print(p["name"] + "==" + p["version"] + (" ; " + p["markers"] if isinstance(p.get("markers"), str) else ""), *["--hash=" + f["hash"] for f in p["files"]]) for p in tomllib.load(open("poetry.lock", "rb"))["package"] if "main" in p.get("groups", [p.get("category", "main")])]',
+  ],
+  [
+    'pipenv',
+    'Pipfile.lock',
+    'import json; [print(n + p["version"] + (" ; " + p["markers"] if "markers" in p else ""), *["--hash=" + h for h in p["hashes"]]) for n, p in json.load(open("Pipfile.lock"))["default"].items()]',
+  ],
+];
+
 /** What it depends on, by normal names, without versions. */
 export function packagesOf(folder: Folder): ReadonlySet<string> {
   const pyproject = folder.toml('pyproject.toml');
@@ -36,7 +55,7 @@ export function packagesOf(folder: Folder): ReadonlySet<string> {
   );
 }
 
-export function pythonManagerOf(root: Folder, member: string | undefined): Manager {
+export function pythonManagerOf(root: Folder): Manager {
   const pyproject = root.toml('pyproject.toml');
   const tool = table(pyproject?.['tool']);
   const one = (
@@ -52,36 +71,10 @@ export function pythonManagerOf(root: Folder, member: string | undefined): Manag
     install,
   });
   const target = 'python3 -m pip install --no-compile --target .packages';
-  if (root.has('uv.lock')) {
-    const of = member === undefined ? '' : ` --package ${member}`;
-    return one(
-      'uv',
-      'uv.lock',
-      'a lock of uv',
-      'uv.lock',
-      `uv export --frozen --no-dev --no-emit-workspace${of} > .requirements.txt`,
-      `${target} --require-hashes -r .requirements.txt`,
-    );
-  }
-  if (root.has('poetry.lock')) {
-    return one(
-      'poetry',
-      'poetry.lock',
-      'a lock of poetry',
-      'poetry.lock',
-      'poetry export --only main > .requirements.txt',
-      `${target} --require-hashes -r .requirements.txt`,
-    );
-  }
-  if (root.has('Pipfile.lock')) {
-    return one(
-      'pipenv',
-      'Pipfile.lock',
-      'a lock of pipenv',
-      'Pipfile.lock',
-      'pipenv requirements --hash > .requirements.txt',
-      `${target} --require-hashes -r .requirements.txt`,
-    );
+  const locked = `${target} --no-deps --require-hashes -r .requirements.txt`;
+  for (const [name, file, lines] of locks) {
+    if (root.has(file))
+      return one(name, file, `a lock of ${name}`, file, `python3 -c '${lines}' > .requirements.txt`, locked);
   }
   if (tool['uv'] !== undefined) {
     noteNoLock(root, 'pyproject.toml', 'write one: uv lock');

@@ -79,7 +79,7 @@ function draftOf(folder: Folder): Draft {
       lockfiles: [],
     };
   }
-  const manager = pythonManagerOf(root, isMember ? text(table(pyproject?.['project'])['name']) : undefined);
+  const manager = pythonManagerOf(root);
   const mark = manager.evidence.file;
   const toolchain = toolchainOf(folder, 'python');
   if (!start)
@@ -94,6 +94,10 @@ function draftOf(folder: Folder): Draft {
       : undefined;
   scanLoopback(folder, 'python');
   const health = scanHealth(folder, 'python');
+  // Members of a workspace aren't installed: they are read where they lie.
+  const beside = (isMember ? workspace.needs(folder.path) : [])
+    .filter((path) => path !== folder.path)
+    .map((path) => `./${below(path, root.path)}${hasSrc(folder.project.folder(path)) ? '/src' : ''}`);
   const collects = framework?.name === 'django' && packages.has('whitenoise');
   return {
     ...base,
@@ -117,13 +121,17 @@ function draftOf(folder: Folder): Draft {
     ...(port ? { port } : {}),
     ...(health ? { health } : {}),
     environment: {
-      PYTHONPATH: [...(folder.has('src') && !folder.names.includes('main.py') ? ['src'] : []), '.packages'].join(':'),
+      PYTHONPATH: [...(hasSrc(folder) ? ['src'] : []), ...beside, '.packages'].join(':'),
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONUNBUFFERED: '1',
     },
     lockfiles: manager.lockfiles,
     ...(isMember ? { workspace: { root: workspace.root, closure: workspace.closure(folder.path) } } : {}),
   };
+}
+
+function hasSrc(folder: Folder): boolean {
+  return folder.has('src') && !folder.names.includes('main.py');
 }
 
 function startOf(

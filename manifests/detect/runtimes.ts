@@ -7,7 +7,7 @@ import { type Language, wantedVersion } from './versions.ts';
 /** What Debian 12 carries: the version, the packages that run a program, and those that build one. */
 const debian: Record<Language, { version: string; run: readonly string[]; build: readonly string[] } | undefined> = {
   node: { version: '18.20.4', run: ['nodejs'], build: ['nodejs', 'npm'] },
-  python: { version: '3.11.2', run: ['python3'], build: ['python3', 'python3-pip', 'python3-venv'] },
+  python: { version: '3.11.2', run: ['python3'], build: ['python3', 'python3-pip'] },
   go: { version: '1.19.8', run: [], build: ['golang-go'] },
   rust: { version: '1.63.0', run: ['libgcc-s1'], build: ['cargo', 'rustc'] },
   java: { version: '17.0.13', run: ['openjdk-17-jre-headless'], build: ['default-jdk-headless'] },

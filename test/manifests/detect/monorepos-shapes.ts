@@ -147,7 +147,7 @@ export const monorepoShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 main:app [high] <- services/ml/main.py: makes the application "app"
       port     8000 [medium] <- services/ml/main.py: makes the application "app"
       lock     services/ml/requirements.txt (pip)
@@ -177,7 +177,7 @@ export const monorepoShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m gunicorn --bind 0.0.0.0:5000 app:app [high] <- backend/app.py: makes the application "app"
       port     5000 [medium] <- backend/app.py: makes the application "app"
       lock     backend/requirements.txt (pip)
@@ -266,10 +266,10 @@ export const monorepoShapes: readonly Shape[] = [
       root     ., starts in packages/ingest
       source   packages/core/**
       source   packages/ingest/**
-      install  uv export --frozen --no-dev --no-emit-workspace --package ingest > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import tomllib; [print(p["name"] + "==" + p["version"], *["--hash=" + f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]]) for p in tomllib.load(open("uv.lock", "rb"))["package"] if "registry" in p["source"]]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 ingest.app:app [high] <- packages/ingest/ingest/app.py: makes the application "app"
       port     8000 [medium] <- packages/ingest/ingest/app.py: makes the application "app"
       lock     uv.lock (uv)

@@ -18,7 +18,7 @@ export const pythonShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages --require-hashes -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m gunicorn --bind 0.0.0.0:5000 app:app [high] <- app.py: makes the application "app"
       port     5000 [medium] <- app.py: makes the application "app"
       health   /healthz [medium] <- app.py: line 4 answers /healthz
@@ -41,7 +41,7 @@ export const pythonShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m flask --app app:app run --host 0.0.0.0 --port 5000 [high] <- app.py: makes the application "app"
       port     5000 [medium] <- app.py: makes the application "app"
     note .: no file names the project: it is called "app"; mend: change project.name
@@ -64,10 +64,10 @@ export const pythonShapes: readonly Shape[] = [
       version  ^3.11 <- pyproject.toml: tool.poetry.dependencies.python says ^3.11
       runtime  python3 3.11.2
       manager  poetry
-      install  poetry export --only main > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import tomllib; [print(p["name"] + "==" + p["version"] + (" ; " + p["markers"] if isinstance(p.get("markers"), str) else ""), *["--hash=" + f["hash"] for f in p["files"]]) for p in tomllib.load(open("poetry.lock", "rb"))["package"] if "main" in p.get("groups", [p.get("category", "main")])]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 orders.main:app [high] <- orders/main.py: makes the application "app"
       port     8000 [medium] <- orders/main.py: makes the application "app"
       health   /health [medium] <- orders/main.py: line 5 answers /health
@@ -90,10 +90,10 @@ export const pythonShapes: readonly Shape[] = [
       version  3.11 <- .python-version: its line says 3.11
       runtime  python3 3.11.2
       manager  uv
-      install  uv export --frozen --no-dev --no-emit-workspace > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import tomllib; [print(p["name"] + "==" + p["version"], *["--hash=" + f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]]) for p in tomllib.load(open("uv.lock", "rb"))["package"] if "registry" in p["source"]]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 pricing.api:app [high] <- src/pricing/api.py: makes the application "app"
       port     8000 [medium] <- src/pricing/api.py: makes the application "app"
       health   /health [medium] <- src/pricing/api.py: line 5 answers /health
@@ -116,11 +116,11 @@ export const pythonShapes: readonly Shape[] = [
       version  3.11 <- Pipfile: requires says 3.11
       runtime  python3 3.11.2
       manager  pipenv
-      install  pipenv requirements --hash > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import json; [print(n + p["version"] + (" ; " + p["markers"] if "markers" in p else ""), *["--hash=" + h for h in p["hashes"]]) for n, p in json.load(open("Pipfile.lock"))["default"].items()]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       build    PYTHONPATH=.packages python3 manage.py collectstatic --noinput
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m gunicorn --bind 0.0.0.0:8000 mysite.wsgi:application [high] <- mysite/wsgi.py: the application of Django
       port     8000 [medium] <- mysite/wsgi.py: the application of Django
       health   /health [medium] <- mysite/urls.py: line 1 answers /health
@@ -142,7 +142,7 @@ export const pythonShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 manage.py runserver 0.0.0.0:8000 [low] <- manage.py: how Django starts
       port     8000 [low] <- manage.py: the port of django
       lock     requirements.txt (pip)
@@ -166,7 +166,7 @@ export const pythonShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 shop.asgi:application [high] <- shop/asgi.py: the application of Django
       port     8000 [medium] <- shop/asgi.py: the application of Django
       lock     requirements.txt (pip)
@@ -186,8 +186,8 @@ export const pythonShapes: readonly Shape[] = [
     new . python fastapi service [high]
       version  >=3.13 <- pyproject.toml: project.requires-python says >=3.13
       manager  uv
-      install  uv export --frozen --no-dev --no-emit-workspace > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import tomllib; [print(p["name"] + "==" + p["version"], *["--hash=" + f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]]) for p in tomllib.load(open("uv.lock", "rb"))["package"] if "registry" in p["source"]]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       collect  cp -a . /out/
       start    python3 -m uvicorn --host 0.0.0.0 --port 8000 main:app [high] <- main.py: makes the application "app"
       port     8000 [medium] <- main.py: makes the application "app"
@@ -232,7 +232,7 @@ export const pythonShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 server.py [high] <- server.py: makes the application "app"
       port     5050 [medium] <- server.py: line 3 listens on 5050
       lock     requirements.txt (pip)

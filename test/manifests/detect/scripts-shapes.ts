@@ -11,7 +11,7 @@ export const scriptShapes: readonly Shape[] = [
       runtime  python3 3.11.2
       manager  pip
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 main.py [medium] <- main.py: the usual name of a start
       port     9000 [medium] <- main.py: line 1 listens on 9000
     note .: no file names the project: it is called "app"; mend: change project.name
@@ -27,7 +27,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 bot.py [medium] <- bot.py: the usual name of a start
       lock     requirements.txt (pip)
     note .: no file names the project: it is called "app"; mend: change project.name
@@ -45,7 +45,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m streamlit run dashboard.py --server.address=0.0.0.0 --server.port=8501 [high] <- dashboard.py: uses streamlit
       port     8501 [medium] <- dashboard.py: uses streamlit
       lock     requirements.txt (pip)
@@ -67,7 +67,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages .
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m crawler [high] <- crawler/__main__.py: a package that can be run
     note crawler/__main__.py: no port was found: it is taken for a worker that doesn't listen; mend: add "ports" to its container if it does
     note pyproject.toml: no lock file: another day brings other versions; mend: write one: uv lock, or pip-compile --generate-hashes
@@ -86,10 +86,10 @@ export const scriptShapes: readonly Shape[] = [
     mailer . python worker [medium]
       runtime  python3 3.11.2
       manager  uv
-      install  uv export --frozen --no-dev --no-emit-workspace > .requirements.txt
-      install  python3 -m pip install --no-compile --target .packages --require-hashes -r .requirements.txt
+      install  python3 -c 'import tomllib; [print(p["name"] + "==" + p["version"], *["--hash=" + f["hash"] for f in [*p.get("wheels", []), *([p["sdist"]] if "sdist" in p else [])]]) for p in tomllib.load(open("uv.lock", "rb"))["package"] if "registry" in p["source"]]' > .requirements.txt
+      install  python3 -m pip install --no-compile --target .packages --no-deps --require-hashes -r .requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -c 'from mailer.cli import main; main()' [high] <- pyproject.toml: the script "mailer"
       lock     uv.lock (uv)
     note pyproject.toml: no port was found: it is taken for a worker that doesn't listen; mend: add "ports" to its container if it does
@@ -121,7 +121,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m gunicorn --bind 0.0.0.0:5000 app:app [high] <- app.py: makes the application "app"
       port     5000 [medium] <- app.py: makes the application "app"
       lock     requirements.txt (pip)
@@ -145,7 +145,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    gunicorn core.wsgi --bind 0.0.0.0:$PORT [high] <- Procfile: its web line
       port     8000 [medium] <- core/wsgi.py: the application of Django
       process  worker: celery -A core worker
@@ -174,7 +174,7 @@ export const scriptShapes: readonly Shape[] = [
       install  npm ci
       build    npm run build
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m gunicorn --bind 0.0.0.0:8000 core.wsgi:application [high] <- core/wsgi.py: the application of Django
       port     8000 [medium] <- core/wsgi.py: the application of Django
       lock     requirements.txt (pip)
@@ -196,7 +196,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages -r requirements.txt
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 -m hypercorn --bind 0.0.0.0:8000 svc.app:application [high] <- svc/app.py: makes the application "application"
       port     8000 [medium] <- svc/app.py: makes the application "application"
       lock     requirements.txt (pip)
@@ -218,7 +218,7 @@ export const scriptShapes: readonly Shape[] = [
       manager  pip
       install  python3 -m pip install --no-compile --target .packages .
       collect  cp -a . /out/
-      tools    python3 python3-pip python3-venv
+      tools    python3 python3-pip
       start    python3 old/server.py [high] <- old/server.py: makes the application "web"
       port     8085 [medium] <- old/server.py: line 1 listens on 8085
     note .: no file names the project: it is called "app"; mend: change project.name
