@@ -129,7 +129,7 @@ function detectJava(folder: Folder): readonly Draft[] {
           : `${wrapper ? './gradlew' : 'gradle'} --no-daemon ${isMember ? `:${from.replaceAll('/', ':')}:` : ''}${gradleTask(content, framework?.name)}`,
       ],
       collect: collectOf(isMaven, framework?.name, at),
-      buildPackages: [...toolchain.build, ...(isMaven ? ['maven'] : ['gradle'])],
+      buildPackages: [...toolchain.build, 'grep', isMaven ? 'maven' : 'gradle'],
       start: habit(
         folder,
         mark,

@@ -1,6 +1,6 @@
 // From a plan to the manifest that carries it out, with the keys of the schema and nothing that is its default.
 
-import { label } from './names.ts';
+import { processName } from './names.ts';
 import type { Plan, PlannedApplication } from './plan.ts';
 import { below } from './project.ts';
 
@@ -119,7 +119,7 @@ function containersOf(application: PlannedApplication): readonly (readonly [stri
   const { name, processes, port } = application;
   const web = containerOf(application, undefined);
   const beside = processes.map(
-    (process) => [label(`${name}-${process.name}`), containerOf(application, process.command)] as const,
+    (process) => [processName(name, process.name), containerOf(application, process.command)] as const,
   );
   if (processes.length === 0) return [[name, web]];
   const ports = port ? [port.value] : [];

@@ -49,10 +49,12 @@ export function nameApplications(
     const parent = label(parentOf(path) === '.' ? '' : baseOf(parentOf(path)));
     const first = own || folder || 'app';
     const wanted = [first, label(`${parent}-${folder}`), label(`${first}-${provider}`)];
-    const name = wanted.find((each) => each !== '' && !taken.has(each)) ?? numbered(first, taken);
+    const isFree = (each: string): boolean =>
+      [each, ...processes.map((process) => processName(each, process.name))].every((one) => !taken.has(one));
+    const name = wanted.find((each) => each !== '' && isFree(each)) ?? numbered(first, isFree);
     taken.add(name);
     // A process is a container of its own, so its name is taken too.
-    for (const process of processes) taken.add(label(`${name}-${process.name}`));
+    for (const process of processes) taken.add(processName(name, process.name));
     return planned(draft, name, processes);
   });
 }
@@ -68,10 +70,16 @@ export function label(name: string): string {
     .replace(/^-+|-+$/g, '');
 }
 
-function numbered(name: string, taken: ReadonlySet<string>): string {
+/** The name of the container of one process of an application. */
+export function processName(application: string, process: string): string {
+  const own = label(process) || 'process';
+  return `${application.slice(0, maxName - 1 - own.length).replace(/-+$/, '')}-${own}`;
+}
+
+function numbered(name: string, isFree: (name: string) => boolean): string {
   for (let number = 2; ; number += 1) {
     const each = `${name.slice(0, maxName - 5)}-${number}`;
-    if (!taken.has(each)) return each;
+    if (isFree(each)) return each;
   }
 }
 

@@ -5,22 +5,17 @@ import { habit, portOfCommand } from './provider.ts';
 
 /** More processes than any of them has. */
 const maxProcesses = 20;
+/** A manifest takes texts of up to 4096 characters. */
+const maxCommand = 2000;
 
 export function processesOf(folder: Folder): readonly PlannedProcess[] {
-  return (folder.read('Procfile') ?? '')
-    .split('\n')
-    .flatMap((line) => {
-      const found = /^\s*([A-Za-z0-9_-]{1,30})\s*:\s*(\S.*)$/.exec(line);
-      return found
-        ? [
-            {
-              name: (found[1] ?? '').toLowerCase().replaceAll('_', '-'),
-              command: (found[2] ?? '').trim().slice(0, 2000),
-            },
-          ]
-        : [];
-    })
-    .slice(0, maxProcesses);
+  const all = (folder.read('Procfile') ?? '').split('\n').flatMap((line) => {
+    const [, word = '', command = ''] = /^\s*([A-Za-z0-9_-]{1,30})\s*:\s*(\S.*)$/.exec(line) ?? [];
+    const name = word.toLowerCase().replace(/[_-]+/g, '-').replace(/^-|-$/g, '');
+    return name === '' ? [] : [{ name, command: command.trim().slice(0, maxCommand) }];
+  });
+  // Of two lines of one name the first counts.
+  return all.filter(({ name }, at) => all.findIndex((each) => each.name === name) === at).slice(0, maxProcesses);
 }
 
 /** Its web line starts the application; the others are processes beside it. */

@@ -1,5 +1,5 @@
 // Which folders of a monorepo belong together, and which of its members one member needs.
-import { makeMatcher } from '../glob.ts';
+import { globFault, makeMatcher } from '../glob.ts';
 import {
   baseOf,
   type Folder,
@@ -24,9 +24,12 @@ export interface Workspace {
   readonly members: readonly string[];
   /** Members that one needs, transitively, each behind what it needs itself; itself last. */
   needs(member: string): readonly string[];
-  /** Patterns, from the root, of all that building one member reads. */
+  /** Patterns, from the root, of all that building one member reads; none where that is everything. */
   closure(member: string): readonly string[];
 }
+
+/** A source of a manifest lists at most 100 patterns. */
+const maxGlobs = 100;
 
 interface Rule {
   readonly marker: string;
@@ -217,13 +220,15 @@ function makeWorkspace(
       const others = [...new Set(project.folders.map((path) => topOf(path, root.path)))].filter(
         (top) => top !== '' && !aside.has(top) && !top.startsWith('.git'),
       );
-      return [
+      const globs = [
         '*',
         `**/${rule.marker}${kind === 'gradle' ? '*' : ''}`,
         ...[...sources, ...others.map((top) => joinPath(root.path, top))].map(
           (path) => `${fromRoot(path, root.path)}/**`,
         ),
       ].sort(compareBytes);
+      // What a manifest can't list, or no glob can say, is all of it.
+      return globs.length > maxGlobs || globs.some((glob) => globFault(glob) !== undefined) ? [] : globs;
     },
   };
   known.set(key, workspace);

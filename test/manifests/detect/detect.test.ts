@@ -139,12 +139,16 @@ test('folders nested too deep are told and left out', async () => {
 test('any part of any project gives a plan and a manifest that parses', () => {
   const all = shapes.flatMap(({ files }) => Object.entries(files));
   fc.assert(
-    fc.property(fc.subarray(all, { maxLength: 12 }), fc.constantFrom('', 'sub/', 'apps/x/'), (part, prefix) => {
-      const plan = detectProject(
-        makeProjectTree(Object.fromEntries(part.map(([file, text]) => [prefix + file, text]))),
-      );
-      if (plan.applications.length > 0) parseManifest(JSON.stringify(manifestOf(plan)), { file: 'manifest.json' });
-    }),
+    fc.property(
+      fc.subarray(all, { maxLength: 12 }),
+      fc.constantFrom('', 'sub/', 'apps/x/', 'a[b]{c}!/', 'x y/ü/', '-/', '..a/', `${'long'.repeat(20)}/`),
+      (part, prefix) => {
+        const plan = detectProject(
+          makeProjectTree(Object.fromEntries(part.map(([file, text]) => [prefix + file, text]))),
+        );
+        if (plan.applications.length > 0) parseManifest(JSON.stringify(manifestOf(plan)), { file: 'manifest.json' });
+      },
+    ),
     { numRuns: 300 },
   );
 });

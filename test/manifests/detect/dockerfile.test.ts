@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { parseManifest } from '#manifests';
-import { detectProject, isUnedited, makeProjectTree, unifiedDiff, writeDockerfile } from '#manifests/detect';
+import {
+  detectProject,
+  isUnedited,
+  makeProjectTree,
+  manifestOf,
+  unifiedDiff,
+  writeDockerfile,
+} from '#manifests/detect';
 import { openFolder } from '../folder.ts';
 
 const dockerfileOf = (container: object, rest: object = {}): string =>
@@ -93,4 +100,25 @@ test('each lock of Python becomes lines that pip reads, a package and its hashes
     assert.equal(lines, 'a==1 --hash=sha256:1 --hash=sha256:0\n', lock);
     assert.match(install ?? '', /--require-hashes -r \.requirements\.txt/);
   }
+});
+
+test('processes of a long name, of names that fall together and of names that others have get containers of their own', () => {
+  const start = '{"name":"NAME","scripts":{"start":"node i.js"}}';
+  const plan = detectProject(
+    makeProjectTree({
+      'a/package.json': start.replace('NAME', 'x-worker'),
+      'b/package.json': start.replace('NAME', 'x'),
+      'b/Procfile': 'web: node i.js\nworker: node w.js\nWORKER: node v.js\n_: true\n',
+      'c/package.json': start.replace('NAME', 'n'.repeat(60)),
+      'c/Procfile': 'web: node i.js\na_process_with_a_long_name: node w.js\n',
+    }),
+  );
+  const manifest = parseManifest(JSON.stringify(manifestOf(plan)), { file: 'm' });
+  assert.deepEqual(Object.keys(manifest.containers), [
+    'x-worker',
+    'b',
+    'b-worker',
+    'n'.repeat(40),
+    `${'n'.repeat(13)}-a-process-with-a-long-name`,
+  ]);
 });

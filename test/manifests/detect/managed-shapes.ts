@@ -25,7 +25,7 @@ export const managedShapes: readonly Shape[] = [
       manager  maven
       build    mvn --batch-mode -DskipTests package
       collect  cp "$(ls -S target/*.jar | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e '/original-' | head -n 1)" /out/app.jar
-      tools    default-jdk-headless maven
+      tools    default-jdk-headless grep maven
       start    java -jar app.jar [low] <- pom.xml: the archive that its build leaves
       port     9090 [high] <- src/main/resources/application.properties: server.port is 9090
       health   /actuator/health [high] <- pom.xml: depends on what answers /actuator/health
@@ -48,7 +48,7 @@ export const managedShapes: readonly Shape[] = [
       manager  maven
       build    mvn --batch-mode -DskipTests package
       collect  cp "$(ls -S target/*.jar | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e '/original-' | head -n 1)" /out/app.jar
-      tools    maven
+      tools    grep maven
       start    java -jar app.jar [low] <- pom.xml: the archive that its build leaves
       port     8085 [high] <- src/main/resources/application.yml: server.port is 8085
     note pom.xml: no lock file: another day brings other versions; mend: write one: mvn io.github.chains-project:maven-lockfile:generate
@@ -70,7 +70,7 @@ export const managedShapes: readonly Shape[] = [
       manager  maven
       build    mvn --batch-mode -DskipTests package
       collect  cp -a target/quarkus-app/. /out/
-      tools    default-jdk-headless maven
+      tools    default-jdk-headless grep maven
       start    java -jar quarkus-run.jar [low] <- pom.xml: the archive that its build leaves
       port     8080 [low] <- pom.xml: the port of quarkus
       health   /q/health [high] <- pom.xml: depends on what answers /q/health
@@ -100,7 +100,7 @@ export const managedShapes: readonly Shape[] = [
       root     ., starts in .
       build    mvn --batch-mode -DskipTests --projects api --also-make package
       collect  cp "$(ls -S api/target/*.jar | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e '/original-' | head -n 1)" /out/app.jar
-      tools    default-jdk-headless maven
+      tools    default-jdk-headless grep maven
       start    java -jar app.jar [low] <- api/pom.xml: the archive that its build leaves
       port     8080 [low] <- api/pom.xml: the port of spring-boot
     library model java <- model/pom.xml: has no main method
@@ -124,7 +124,7 @@ export const managedShapes: readonly Shape[] = [
       manager  gradle
       build    ./gradlew --no-daemon bootJar
       collect  cp "$(ls -S build/libs/*.jar | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e '/original-' | head -n 1)" /out/app.jar
-      tools    default-jdk-headless gradle
+      tools    default-jdk-headless grep gradle
       start    java -jar app.jar [low] <- build.gradle: the archive that its build leaves
       port     8080 [low] <- build.gradle: the port of spring-boot
     note build.gradle: Debian 12 has Gradle 4.4.1, and most builds need a later one; mend: name a base image with Gradle by its digest for the build step, or build with Maven
@@ -150,7 +150,7 @@ export const managedShapes: readonly Shape[] = [
       root     ., starts in .
       build    gradle --no-daemon :server:shadowJar
       collect  cp "$(ls -S server/build/libs/*.jar | grep -v -e '-sources' -e '-javadoc' -e '-plain' -e '/original-' | head -n 1)" /out/app.jar
-      tools    default-jdk-headless gradle
+      tools    default-jdk-headless grep gradle
       start    java -jar app.jar [low] <- server/build.gradle.kts: the archive that its build leaves
       port     8099 [medium] <- server/src/main/kotlin/Main.kt: line 1 listens on 8099
     library shared java <- shared/build.gradle.kts: has no main method
