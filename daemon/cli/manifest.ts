@@ -22,7 +22,7 @@ export function addManifest(program: Command, signal: AbortSignal): void {
   manifest
     .command('check')
     .argument('<file>', 'the manifest')
-    .description('Says whether a manifest is right, and every place where it is not.')
+    .description('Says whether a manifest is right, and every place where it is not, with the mend.')
     .addHelpText('after', '\nExample:\n  hermesh manifest check examples/shop/manifest.json')
     .action(async (file: string) => {
       const { loadManifest } = await import('#daemon/deploy');
@@ -49,7 +49,9 @@ export function addManifest(program: Command, signal: AbortSignal): void {
     .command('lock')
     .argument('<file>', 'the manifest')
     .option('--refresh', 'ask the mirror for what is new, instead of keeping what was asked within the hour')
-    .description('Writes manifest.lock.json: the exact versions and hashes of the packages that the manifest names.')
+    .description(
+      'Writes manifest.lock.json: exact versions and hashes of the packages of containers and of build steps.',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
@@ -71,7 +73,7 @@ export function addManifest(program: Command, signal: AbortSignal): void {
       const target = lockFileOf(loaded.file);
       writeWhole(target, formatLock(lock), 0o644);
       const count = new Set(
-        Object.values(lock.containers)
+        [...Object.values(lock.containers), ...Object.values(lock.steps).flatMap((steps) => Object.values(steps))]
           .flatMap((platforms) => Object.values(platforms))
           .flatMap(({ packages: locked }) => locked.map(({ sha256 }) => sha256)),
       ).size;
@@ -80,7 +82,9 @@ export function addManifest(program: Command, signal: AbortSignal): void {
 
   manifest
     .command('schema')
-    .description('Prints the JSON Schema of manifest.json.')
+    .description(
+      'Prints the JSON Schema (draft 2020-12) of manifest.json, for editors and checks; x- keys are free in it.',
+    )
     .addHelpText('after', '\nExample:\n  hermesh manifest schema > manifest.schema.json')
     .action(async () => {
       const { manifestJsonSchema } = await import('#manifests');

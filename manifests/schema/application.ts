@@ -20,7 +20,7 @@ const source = z.strictObject({
   path: relativePath.default('.'),
   include: z.array(text).max(100).default(['**']),
   exclude: z.array(text).max(100).default([]),
-  /** Modes by pattern, where those of the checkout don't say it; the last that fits counts. */
+  /** Modes by pattern, where those of the checkout don't say it; of those that fit, the longest pattern counts. */
   modes: z.record(text, mode).default({}),
 });
 

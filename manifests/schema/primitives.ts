@@ -62,7 +62,10 @@ export const health = z
     http: z
       .strictObject({
         port,
-        path: z.string().max(1024).startsWith('/'),
+        path: z
+          .string()
+          .max(1024)
+          .regex(/^\/[^\0\r\n]*$/, 'a path that begins with "/"'),
         status: z.int().min(100).max(599).default(200),
       })
       .optional(),
