@@ -76,9 +76,10 @@ export function processName(application: string, process: string): string {
   return `${application.slice(0, maxName - 1 - own.length).replace(/-+$/, '')}-${own}`;
 }
 
+/** Short, so that the number also stands in the names of its processes. */
 function numbered(name: string, isFree: (name: string) => boolean): string {
   for (let number = 2; ; number += 1) {
-    const each = `${name.slice(0, maxName - 5)}-${number}`;
+    const each = `${name.slice(0, 10).replace(/-+$/, '')}-${number}`;
     if (isFree(each)) return each;
   }
 }

@@ -5,13 +5,15 @@ import { habit, portOfCommand } from './provider.ts';
 
 /** More processes than any of them has. */
 const maxProcesses = 20;
+/** Leaves room for the application's name before it, in 40 characters. */
+const maxName = 24;
 /** A manifest takes texts of up to 4096 characters. */
 const maxCommand = 2000;
 
 export function processesOf(folder: Folder): readonly PlannedProcess[] {
   const all = (folder.read('Procfile') ?? '').split('\n').flatMap((line) => {
-    const [, word = '', command = ''] = /^\s*([A-Za-z0-9_-]{1,30})\s*:\s*(\S.*)$/.exec(line) ?? [];
-    const name = word.toLowerCase().replace(/[_-]+/g, '-').replace(/^-|-$/g, '');
+    const [, word = '', command = ''] = /^\s*([A-Za-z0-9_-]{1,60})\s*:\s*(\S.*)$/.exec(line) ?? [];
+    const name = word.toLowerCase().replace(/[_-]+/g, '-').slice(0, maxName).replace(/^-|-$/g, '');
     return name === '' ? [] : [{ name, command: command.trim().slice(0, maxCommand) }];
   });
   // Of two lines of one name the first counts.

@@ -119,6 +119,6 @@ test('processes of a long name, of names that fall together and of names that ot
     'b',
     'b-worker',
     'n'.repeat(40),
-    `${'n'.repeat(13)}-a-process-with-a-long-name`,
+    `${'n'.repeat(15)}-a-process-with-a-long-na`,
   ]);
 });
