@@ -80,6 +80,8 @@ const outcomes: Record<Code, Outcome> = {
   'digest-mismatch': failed,
   'missing-blob': missing,
   'too-large': { status: 413, exitCode: 2 },
+  'would-overwrite': conflict,
+  'nothing-to-deploy': invalid,
   'no-space': { status: 507, exitCode: 1 },
   // registry
   'invalid-record': invalid,

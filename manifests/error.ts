@@ -21,6 +21,8 @@ export type ManifestErrorCode =
   | 'digest-mismatch'
   | 'missing-blob'
   | 'too-large'
+  | 'would-overwrite'
+  | 'nothing-to-deploy'
   | 'no-space';
 
 /** One thing that is wrong with a file: where it is (JSON pointer, line from 1), what it is, and how to mend it. */

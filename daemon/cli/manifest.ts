@@ -6,15 +6,18 @@ import { homeOf } from '../config.ts';
 import { writeWhole } from '../write-whole.ts';
 import type { CommonOptions } from './operation-commands.ts';
 import { openOutput } from './output.ts';
+import { addProjectCommands } from './project.ts';
 
 export function addManifest(program: Command, signal: AbortSignal): void {
   const manifest = program
     .command('manifest')
-    .description('Checks, locks and describes manifests. No daemon is needed.');
+    .description('Makes, checks, locks and describes manifests. No daemon is needed.');
   const output = () => {
     const { json = false, quiet = false } = program.opts<CommonOptions>();
     return openOutput({ json, quiet });
   };
+
+  addProjectCommands(manifest, output, signal);
 
   manifest
     .command('check')
