@@ -10,10 +10,12 @@ const lookTimeoutMs = 30_000;
 const maxEventCharacters = 1 << 20;
 
 interface Request {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: object;
+  /** A body that is sent as it comes, such as a tar. */
+  readonly file?: Readable;
   readonly login?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly signal: AbortSignal;
@@ -42,6 +44,7 @@ export function makeCaller(modem: DockerModem, endpoint: string): Caller {
       path: `${request.path}?`,
       method: request.method ?? 'GET',
       options: { _query: request.query ?? {}, _body: request.body ?? {} },
+      ...(request.file === undefined ? {} : { file: request.file }),
       ...(request.login === undefined ? {} : { authconfig: request.login }),
       statusCodes: fine,
       isStream,
