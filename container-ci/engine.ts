@@ -96,6 +96,8 @@ interface Cancel {
 }
 
 export interface Engine extends AsyncDisposable {
+  /** The path of its unix socket; undefined for one in memory. */
+  readonly endpoint?: string;
   info(options: Cancel): Promise<EngineInfo>;
   /**
    * Marks the engine as owned by a stack, unless it bears a mark already; gives the stack that owns it now. The mark is on the

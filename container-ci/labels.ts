@@ -25,6 +25,8 @@ const keys = {
 
 /** A container that a run put aside, to bring it back if the run fails; it has no CI meanwhile. */
 const asidePrefix = 'hermesh-aside-';
+/** A container of a build step, which nobody talks to. */
+const stepPrefix = 'hermesh-step-';
 
 export function makeLabels(identity: ContainerIdentity): Record<string, string> {
   return Object.fromEntries(Object.entries(keys).map(([key, label]) => [label, identity[key as keyof typeof keys]]));
@@ -73,5 +75,5 @@ export function asideName(containerId: string): string {
 }
 
 export function isAside(containerName: string): boolean {
-  return containerName.startsWith(asidePrefix);
+  return containerName.startsWith(asidePrefix) || containerName.startsWith(stepPrefix);
 }

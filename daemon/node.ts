@@ -17,6 +17,7 @@ import {
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
+import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
@@ -108,7 +109,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 
   const config = { ...options.config, name: await nameOf(registry, options.config) };
 
-  const images = openImages(blobs, lazyPackageSource(home.apt));
+  const running = makeStepRunning({ blobs, stack: identity.stack, endpoint: engine.engine?.endpoint });
+  running
+    .sweep({ signal })
+    .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
+  const images = openImages(blobs, lazyPackageSource(home.apt), running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({

@@ -36,7 +36,7 @@ export async function openDockerEngine({
   const { default: DockerModem } = await import('docker-modem');
   // An explicit host of nothing keeps DOCKER_HOST from having a say.
   const modem = new DockerModem({ socketPath: endpoint, host: undefined });
-  return makeEngine(makeCaller(modem, endpoint), now);
+  return { endpoint, ...makeEngine(makeCaller(modem, endpoint), now) };
 }
 
 /** The mark of the stack that owns an engine: a volume that holds nothing but a label. */

@@ -57,17 +57,20 @@ export function addManifest(program: Command, signal: AbortSignal): void {
       '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
     )
     .action(async (file: string, { refresh }: { refresh?: boolean }) => {
-      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }] = await Promise.all([
-        import('#daemon/deploy'),
-        import('#manifests'),
-        import('../apt.ts'),
-      ]);
+      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }, { openRegistries }] =
+        await Promise.all([
+          import('#daemon/deploy'),
+          import('#manifests'),
+          import('../apt.ts'),
+          import('#daemon/steps'),
+        ]);
       const out = output();
       const loaded = await loadManifest(path.resolve(file));
       const directory = path.join(homeOf(program.opts<CommonOptions>().home), 'apt');
       const packages = openAptPackageSource({ directory, ...(refresh ? { maxListAgeMs: 0 } : {}) });
       const lock = await lockManifest(loaded.manifest, packages, {
         signal,
+        nodes: openRegistries().nodes,
         report: (progress) => out.progress(progress),
       });
       const target = lockFileOf(loaded.file);

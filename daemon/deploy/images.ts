@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { StepRunning } from '#daemon/steps';
 import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
 import type { PackageSource } from '#manifests/debian';
@@ -27,9 +28,15 @@ export interface BuiltManifest extends LoadedManifest {
   readonly build: Build;
 }
 
+export interface BuildOptions {
+  readonly useCache: boolean;
+  /** Runs each step twice, with nothing remembered, and refuses those that differ. */
+  readonly check?: boolean;
+}
+
 export interface Images {
   readonly blobs: BlobStore;
-  build(file: string, options: { readonly useCache: boolean }, work: Work): Promise<BuiltManifest>;
+  build(file: string, options: BuildOptions, work: Work): Promise<BuiltManifest>;
   /** A manifest that was built here before, by its digest. */
   manifest(digest: string): Promise<Manifest | undefined>;
 }
@@ -63,14 +70,17 @@ async function loadLock(manifestFile: string): Promise<Lock | undefined> {
   return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
 }
 
-export function openImages(blobs: BlobStore, packages: PackageSource): Images {
+export function openImages(blobs: BlobStore, packages: PackageSource, running?: StepRunning): Images {
   const bases = makeBaseSource({});
   return {
     blobs,
-    async build(file, { useCache }, { report, signal }) {
+    async build(file, { useCache: mayUseCache, check = false }, { report, signal }) {
+      const useCache = mayUseCache && !check;
       const loaded = await loadManifest(file);
       const lock = await loadLock(file);
-      const build = await buildImages({ ...loaded, lock, blobs, packages, bases, report, signal, useCache });
+      const request = { ...loaded, lock, blobs, packages, bases, report, signal, useCache };
+      const steps = running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, { check }) };
+      const build = await buildImages({ ...request, ...steps });
       const canonical = Buffer.from(canonicalJson(loaded.manifest));
       await blobs.write([canonical], { expected: loaded.digest, maxBytes: maxManifestBytes, signal });
       return { ...loaded, lock, build };

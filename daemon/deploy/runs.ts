@@ -8,7 +8,7 @@ import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import type { RunRecord } from '../kinds.ts';
 import type { EngineLink } from './engine-link.ts';
-import type { BuiltManifest, Images } from './images.ts';
+import type { BuildOptions, BuiltManifest, Images } from './images.ts';
 import { recordsOf } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
 
@@ -35,7 +35,7 @@ export interface RunOutcome {
 }
 
 export interface Runs {
-  build(file: string, options: { readonly useCache: boolean }, call: OperationCall): Promise<BuiltManifest>;
+  build(file: string, options: BuildOptions, call: OperationCall): Promise<BuiltManifest>;
   /** Builds and runs; what runs already as the manifest says is kept. On failure, what this run started is removed. */
   run(file: string, call: OperationCall): Promise<RunOutcome>;
   /** Gives the names of the containers that it removed; throws `not-found` where nothing of the project is here. */

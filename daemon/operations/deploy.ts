@@ -37,6 +37,7 @@ export const build = declare({
   input: z.object({
     file,
     cache: z.boolean().default(true).describe('take what this stack built before'),
+    check: z.boolean().default(false).describe('run each build step twice, and name the files that differ'),
     explain: z.boolean().default(false).describe('say which inputs changed since the last build'),
   }),
   output: z.object({ manifestDigest: z.string(), images: z.array(image), ms: z.int() }),
@@ -59,9 +60,9 @@ export const build = declare({
         (changes ?? []).map(({ input, was, is }) => `${name}: ${input}: ${was ?? 'nothing'} -> ${is ?? 'nothing'}`),
       ),
     ].join('\n'),
-  async run(context, { file: path, cache, explain }, call) {
+  async run(context, { file: path, cache, check, explain }, call) {
     const started = performance.now();
-    const { build: made } = await context.runs.build(path, { useCache: cache }, call);
+    const { build: made } = await context.runs.build(path, { useCache: cache, check }, call);
     const images = made.images.map(({ changes, ...one }) => ({
       ...one,
       ...(explain && changes !== undefined && { changes: [...changes] }),

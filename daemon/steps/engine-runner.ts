@@ -27,12 +27,19 @@ export async function openEngineRunner(
   parts: EngineRunnerParts,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<StepRunner> {
-  const { sandbox, stack } = parts;
+  await removeLeftSteps(parts, { signal });
+  const images = shareImages(parts);
+  return { run: (step, options) => runStep(step, { ...parts, images }, options) };
+}
+
+/** Ends and removes what steps of a stack left in the engine; nothing of it may run now. */
+export async function removeLeftSteps(
+  { sandbox, stack }: Pick<EngineRunnerParts, 'sandbox' | 'stack'>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
   const left = await sandbox.labelled(`${stepLabel}=${stack}`, { signal });
   for (const container of left.containers) await sandbox.removeContainer(container, { signal });
   for (const volume of left.volumes) await sandbox.removeVolume(volume, { signal });
-  const images = shareImages(parts);
-  return { run: (step, options) => runStep(step, { ...parts, images }, options) };
 }
 
 async function runStep(

@@ -25,9 +25,13 @@ export interface CacheWork extends FetchWork {
   readonly place: string;
 }
 
-/** The mounts of /cache. Throws `lock-mismatch` with the place where a lock can't be trusted, else as `fetchArtifacts`. */
-export async function cacheLayer(run: BuildStepRun, work: CacheWork): Promise<StepMount[]> {
+/** The mounts of /cache, and the lines that make its tools find them. Throws `lock-mismatch` with the place where a lock can't be trusted, else as `fetchArtifacts`. */
+export async function cacheLayer(
+  run: BuildStepRun,
+  work: CacheWork,
+): Promise<{ readonly mounts: readonly StepMount[]; readonly prepare: readonly string[] }> {
   const mounts: StepMount[] = [];
+  const prepare: string[] = [];
   const texts = await textsOf(run);
   for (const kind of [...run.step.caches].sort()) {
     const locks = run.lockfiles.filter((one) => one.kind === kind);
@@ -69,9 +73,10 @@ export async function cacheLayer(run: BuildStepRun, work: CacheWork): Promise<St
       });
     }
     mounts.push({ path: `/cache/${kind}`, layer });
+    prepare.push(...(reader.prepare ?? []));
     if (reader.settings) mounts.push({ path: reader.settings.path, layer: await write(reader.settings.entries, work) });
   }
-  return mounts;
+  return { mounts, prepare };
 }
 
 async function write(entries: readonly TarEntry[], work: CacheWork): Promise<Digest> {

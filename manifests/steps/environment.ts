@@ -67,7 +67,7 @@ const fixed = {
 /** What a kind of lock file adds where a step reads its artifacts, which lie at /cache/KIND. */
 const ofCache: Partial<Record<LockfileKind, Readonly<Record<string, string>>>> = {
   // The address that npm's cache knows its lists by; what the lock names is found by its hash.
-  npm: { npm_config_cache: '/cache/npm', npm_config_registry: 'https://registry.npmjs.org/' },
+  npm: { npm_config_cache: '/tmp/npm', npm_config_registry: 'https://registry.npmjs.org/' },
   yarn: { npm_config_yarn_offline_mirror: '/cache/yarn' },
   pip: { PIP_FIND_LINKS: '/cache/pip' },
   poetry: { PIP_FIND_LINKS: '/cache/poetry' },

@@ -15,6 +15,8 @@ export interface LockReader {
   read(lock: LockText, platform: Platform): readonly LockedArtifact[];
   /** The tree of /cache/KIND. */
   arrange(artifacts: readonly StoredArtifact[]): Promise<readonly TarEntry[]>;
+  /** Lines before the step's own, where the kind's tools want to write beside what they read. */
+  readonly prepare?: readonly string[];
   /** A second tree, where the kind's tools look for their settings. */
   readonly settings?: { readonly path: string; readonly entries: readonly TarEntry[] };
 }

@@ -32,10 +32,19 @@ type LockPackage = z.infer<typeof lockSchema>['packages'][string];
 
 const again = 'run "npm install --package-lock-only"';
 const asked = ['dependencies', 'devDependencies', 'optionalDependencies'] as const;
+/** What npm says that it accepts of a list: the short form, and the whole (pacote). */
+const accepted = ['application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*', 'application/json'];
 /** What npm itself asks, whatever registry is configured. */
 const registry = 'https://registry.npmjs.org';
 
 export const npmLocks: LockReader = {
+  // npm tidies the index of its cache as it reads it.
+  prepare: [
+    'mkdir -p /tmp/npm/_cacache',
+    'ln -s /cache/npm/_cacache/content-v2 /tmp/npm/_cacache/content-v2',
+    'if [ -d /cache/npm/_cacache/index-v5 ]; then cp -R /cache/npm/_cacache/index-v5 /tmp/npm/_cacache/; fi',
+  ],
+
   read(lock, platform) {
     const { packages } = parse(lock);
     const root = packages[''];
@@ -155,40 +164,63 @@ function refuseDrift(lock: LockText, root: LockPackage, text: string): void {
   }
 }
 
-/** The list of a package's versions as an answer that npm's cache holds (cacache's index, version 5; make-fetch-happen's key). */
+/** The list of a package's versions and each archive, as answers that npm's cache holds. */
 function listOf(name: string, versions: readonly StoredArtifact[]): TarEntry[] {
-  const url = `${registry}/${name.replace('/', '%2f')}`;
+  const archives = versions.map(({ version, file, hashes, blob }) => {
+    const { algorithm, hex } = hashes[0] as ArtifactHash;
+    const integrity = `${algorithm}-${Buffer.from(hex, 'hex').toString('base64')}`;
+    return { version, integrity, url: `${registry}/${name}/-/${file}`, size: blob.sizeBytes };
+  });
   const list = JSON.stringify({
     name,
     'dist-tags': { latest: versions[0]?.version },
     versions: Object.fromEntries(
-      versions.map(({ version, file, hashes }) => {
-        const { algorithm, hex } = hashes[0] as ArtifactHash;
-        const integrity = `${algorithm}-${Buffer.from(hex, 'hex').toString('base64')}`;
-        return [version, { name, version, dist: { tarball: `${registry}/${name}/-/${file}`, integrity } }];
-      }),
+      archives.map(({ version, integrity, url }) => [version, { name, version, dist: { tarball: url, integrity } }]),
     ),
   });
   const digest = createHash('sha512').update(list).digest();
   const hex = digest.toString('hex');
-  const key = `make-fetch-happen:request-cache:${url}`;
-  const entry = JSON.stringify({
-    key,
-    integrity: `sha512-${digest.toString('base64')}`,
-    time: 0,
-    size: Buffer.byteLength(list),
-    metadata: {
-      time: 0,
-      url,
-      reqHeaders: {},
-      resHeaders: { 'cache-control': 'public, immutable, max-age=31536000', 'content-type': 'application/json' },
-      options: { compress: true },
-    },
-  });
-  const bucket = createHash('sha256').update(key).digest('hex');
-  const sum = createHash('sha1').update(entry).digest('hex');
+  const integrity = `sha512-${digest.toString('base64')}`;
+  const url = `${registry}/${name.replace('/', '%2f')}`;
+  const size = Buffer.byteLength(list);
   return [
     textEntry(`_cacache/content-v2/sha512/${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex.slice(4)}`, list),
-    textEntry(`_cacache/index-v5/${bucket.slice(0, 2)}/${bucket.slice(2, 4)}/${bucket.slice(4)}`, `\n${sum}\t${entry}`),
+    answerEntry(
+      accepted.map((accept) => ({ url, integrity, size, headers: { accept } })),
+      url,
+    ),
+    ...archives.map((archive) => answerEntry([{ ...archive, headers: {} }], archive.url)),
   ];
+}
+
+/** What the cache remembers of an address (cacache's index, version 5; make-fetch-happen's key and metadata). */
+function answerEntry(
+  answers: readonly {
+    readonly url: string;
+    readonly integrity: string;
+    readonly size: number;
+    readonly headers: object;
+  }[],
+  url: string,
+): TarEntry {
+  const key = `make-fetch-happen:request-cache:${url}`;
+  const lines = answers.map(({ integrity, size, headers }) => {
+    const entry = JSON.stringify({
+      key,
+      integrity,
+      time: 1,
+      size,
+      metadata: {
+        time: 1,
+        url,
+        reqHeaders: headers,
+        resHeaders: { 'cache-control': 'public, max-age=300' },
+        options: { compress: true },
+      },
+    });
+    return `\n${createHash('sha1').update(entry).digest('hex')}\t${entry}`;
+  });
+  const bucket = createHash('sha256').update(key).digest('hex');
+  const path = `_cacache/index-v5/${bucket.slice(0, 2)}/${bucket.slice(2, 4)}/${bucket.slice(4)}`;
+  return textEntry(path, lines.join(''));
 }

@@ -83,7 +83,8 @@ async function runOnce(
   root.push((await systemLayer(root, layers)).digest);
   const mounts: StepMount[] = [{ path: '/src', layer: run.sourceLayer }];
   for (const { name, layer } of run.results) mounts.push({ path: `/steps/${name}`, layer });
-  mounts.push(...(await cacheLayer(run, layers)));
+  const caches = await cacheLayer(run, layers);
+  mounts.push(...caches.mounts);
   const lines: string[] = [];
   const output = (text: string): void => {
     lines.push(text.slice(0, toldLineCharacters));
@@ -94,7 +95,14 @@ async function runOnce(
   const environment = stepEnvironment({ own: run.step.environment, caches: run.step.caches, epochSeconds });
   try {
     report({ message: 'running' });
-    const step = { root, mounts, run: run.step.run, environment, platform: run.platform, limits };
+    const step = {
+      root,
+      mounts,
+      run: [...caches.prepare, ...run.step.run],
+      environment,
+      platform: run.platform,
+      limits,
+    };
     const raw = await runner.run(step, { signal, output });
     return await canonicalResult(raw, { blobs, epochSeconds, limits, signal });
   } catch (error) {

@@ -18,6 +18,8 @@ export interface EngineTrial extends AsyncDisposable {
   readonly socket: string;
   readonly folder: string;
   readonly runner: StepRunner;
+  /** The same engine over another store. */
+  runnerOver(blobs: BlobStore): StepRunner;
   readonly blobs: BlobStore;
   readonly root: readonly Digest[];
   readonly platform: Platform;
@@ -41,7 +43,25 @@ export async function openTrial(
   const blobs = await openBlobStore(path.join(folder.path, 'blobs'));
   const root = names.length === 0 ? [] : await rootOf(names, folder.path, blobs);
   const sandbox = await openDockerSandbox({ endpoint: socket });
+  const runners = new Map<BlobStore, StepRunner>();
   const runner = await openEngineRunner({ sandbox, blobs, stack, ceiling }, { signal });
+  runners.set(blobs, runner);
+  const runnerOver = (other: BlobStore): StepRunner => ({
+    async run(step, options) {
+      const known = runners.get(other) ?? (await openEngineRunner({ sandbox, blobs: other, stack, ceiling }, options));
+      runners.set(other, known);
+      return await known.run(step, options);
+    },
+  });
   const dispose = () => closing.disposeAsync();
-  return { socket, folder: folder.path, runner, blobs, root, platform: 'linux/amd64', [Symbol.asyncDispose]: dispose };
+  return {
+    socket,
+    folder: folder.path,
+    runner,
+    runnerOver,
+    blobs,
+    root,
+    platform: 'linux/amd64',
+    [Symbol.asyncDispose]: dispose,
+  };
 }
