@@ -20,7 +20,7 @@ export type Registries = Readonly<Partial<Record<Ecosystem, string>>>;
 /** What each ecosystem's own tools use unless told otherwise. */
 const publicRegistries = {
   npm: 'https://registry.npmjs.org',
-  pypi: 'https://pypi.org',
+  pypi: 'https://files.pythonhosted.org',
   crates: 'https://static.crates.io/crates',
   go: 'https://proxy.golang.org',
   packagist: 'https://api.github.com',

@@ -4,9 +4,9 @@ import type { LockfileKind } from '#manifests/schema';
 /** Where an artifact is known by its name and version. */
 export type Ecosystem = 'npm' | 'pypi' | 'crates' | 'go' | 'packagist' | 'rubygems' | 'maven';
 
-/** What the bytes of an artifact must hash to: hexadecimal digits; `h1` is Go's hash of what a zip holds. */
+/** What the bytes of an artifact must hash to: hexadecimal digits; `h1` is Go's hash of what a zip holds, `h1-mod` that of a go.mod. */
 export interface ArtifactHash {
-  readonly algorithm: 'sha256' | 'sha384' | 'sha512' | 'sha1' | 'h1';
+  readonly algorithm: 'sha256' | 'sha384' | 'sha512' | 'h1' | 'h1-mod';
   readonly hex: string;
 }
 

@@ -63,8 +63,10 @@ export async function cacheLayer(
       work.report({ message: `fetching ${artifacts.length} artifacts of "${kind}"` });
       const unique = [...new Map(artifacts.map((one) => [one.place, one])).values()];
       const fetched = await fetchArtifacts(unique, work);
+      await using scratch = await work.blobs.scratch();
       const entries = await reader.arrange(
         fetched.map(({ artifact, blob }) => ({ ...artifact, blob, content: () => work.blobs.read(blob.digest) })),
+        scratch,
       );
       layer = await write(entries, work);
       await writeLayerNote(work.blobs, 'cache', inputs, {

@@ -68,11 +68,8 @@ const fixed = {
 const ofCache: Partial<Record<LockfileKind, Readonly<Record<string, string>>>> = {
   // The address that npm's cache knows its lists by; what the lock names is found by its hash.
   npm: { npm_config_cache: '/tmp/npm', npm_config_registry: 'https://registry.npmjs.org/' },
-  yarn: { npm_config_yarn_offline_mirror: '/cache/yarn' },
-  pip: { PIP_FIND_LINKS: '/cache/pip' },
   poetry: { PIP_FIND_LINKS: '/cache/poetry' },
   uv: { PIP_FIND_LINKS: '/cache/uv', UV_OFFLINE: '1', UV_FIND_LINKS: '/cache/uv', UV_NO_INDEX: '1' },
-  pipenv: { PIP_FIND_LINKS: '/cache/pipenv' },
   go: { GOPROXY: 'file:///cache/go' },
 };
 

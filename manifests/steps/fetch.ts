@@ -5,10 +5,12 @@ import { ManifestError } from '../error.ts';
 import { readRange } from '../layers.ts';
 import { readLayerNote, writeLayerNote } from '../notes.ts';
 import type { Artifact, ArtifactHash, ArtifactSource } from './artifact.ts';
-import { hashOfZip } from './zip.ts';
+import { hashOfGoMod, hashOfZip } from './zip.ts';
 
 /** The largest wheels have about 3 GB. */
 const maxArtifactBytes = 4 * 1024 ** 3;
+/** As cmd/go bounds it. */
+const maxGoModBytes = 16 * 1024 ** 2;
 /** A registry answers several at once; each goes to the disk as it comes. */
 const fetchesAtOnce = 8;
 
@@ -55,7 +57,7 @@ async function fetchArtifact(artifact: Artifact, { blobs, artifacts, signal }: F
   await using scratch = await blobs.scratch();
   const hashers = new Map(
     artifact.hashes
-      .filter(({ algorithm }) => algorithm !== 'h1')
+      .filter(({ algorithm }) => !algorithm.startsWith('h1'))
       .map(({ algorithm }) => [algorithm, createHash(algorithm)]),
   );
   let sizeBytes = 0;
@@ -69,6 +71,8 @@ async function fetchArtifact(artifact: Artifact, { blobs, artifacts, signal }: F
   const actual = new Map([...hashers].map(([algorithm, hasher]) => [algorithm as string, hasher.digest('hex')]));
   if (artifact.hashes.some(({ algorithm }) => algorithm === 'h1'))
     actual.set('h1', await hashOfZip(scratch.handle, sizeBytes));
+  if (artifact.hashes.some(({ algorithm }) => algorithm === 'h1-mod') && sizeBytes <= maxGoModBytes)
+    actual.set('h1-mod', hashOfGoMod(Buffer.concat(await Array.fromAsync(readRange(scratch.handle, 0, sizeBytes)))));
   const right = artifact.hashes.find(({ algorithm, hex }) => actual.get(algorithm) === hex);
   if (right === undefined) {
     const came = [...actual].map(([algorithm, hex]) => `${algorithm} ${hex}`).join(', ');

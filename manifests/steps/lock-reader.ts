@@ -1,6 +1,8 @@
 // What is known of one kind of lock file: which artifacts it names, and how its tools want to find them offline.
+
+import type { z } from 'zod';
 import type { Platform } from '#manifests/schema';
-import type { BlobInfo } from '../blobs.ts';
+import type { BlobInfo, Scratch } from '../blobs.ts';
 import type { TarEntry } from '../tar.ts';
 import type { LockedArtifact, LockText } from './artifact.ts';
 
@@ -14,7 +16,7 @@ export interface LockReader {
   /** What the lock names for a platform; refuses what it can't vouch for, and what the project asks beyond it. Pure. */
   read(lock: LockText, platform: Platform): readonly LockedArtifact[];
   /** The tree of /cache/KIND. */
-  arrange(artifacts: readonly StoredArtifact[]): Promise<readonly TarEntry[]>;
+  arrange(artifacts: readonly StoredArtifact[], scratch: Scratch): Promise<readonly TarEntry[]>;
   /** Lines before the step's own, where the kind's tools want to write beside what they read. */
   readonly prepare?: readonly string[];
   /** A second tree, where the kind's tools look for their settings. */
@@ -37,6 +39,25 @@ export function textEntry(path: string, text: string): TarEntry {
   return fileEntry(path, bytes.length, async function* () {
     yield bytes;
   });
+}
+
+/** What a lock says in its own language; refuses what can't be read, or is not of its shape. */
+export function parsedBy<Schema extends z.ZodType>(
+  lock: LockText,
+  parse: (text: string) => unknown,
+  schema: Schema,
+  again: string,
+): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = parse(lock.text);
+  } catch (error) {
+    return lock.refuse('/', `it can't be read (${(error as Error).message.split('\n')[0]})`, again);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return lock.refuse(`/${issue?.path.join('/') ?? ''}`, issue?.message ?? 'it is not well formed', again);
 }
 
 /** The folder of a path, with a slash at its end; '' at the root. */

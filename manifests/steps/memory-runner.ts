@@ -45,6 +45,8 @@ export function makeMemoryStepRunner(blobs: BlobStore): StepRunner {
           if (bytes === undefined) throw ended('it ended with exit code 1');
           write(copy, bytes);
         } else if (line === 'sleep infinity') await sleepUntil(limits.seconds, signal);
+        // What prepares caches writes only below /tmp.
+        else if (/^(?:mkdir|ln|if|printf) /.test(line)) continue;
         else if (code === '0') break;
         else if (code !== undefined) throw ended(`it ended with exit code ${code}`);
         else {

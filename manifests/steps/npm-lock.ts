@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Platform } from '#manifests/schema';
 import type { TarEntry } from '../tar.ts';
 import type { ArtifactHash, LockedArtifact, LockText } from './artifact.ts';
-import { fileEntry, folderOf, type LockReader, type StoredArtifact, textEntry } from './lock-reader.ts';
+import { fileEntry, folderOf, type LockReader, parsedBy, type StoredArtifact, textEntry } from './lock-reader.ts';
 
 const names = z.record(z.string(), z.string()).catch({});
 const lockSchema = z.object({
@@ -71,23 +71,15 @@ export const npmLocks: LockReader = {
 };
 
 function parse(lock: LockText): z.infer<typeof lockSchema> {
-  let json: unknown;
-  try {
-    json = JSON.parse(lock.text);
-  } catch (error) {
-    return lock.refuse('/', `it is no JSON (${(error as Error).message})`, again);
-  }
-  const version = (json as { lockfileVersion?: unknown } | null)?.lockfileVersion;
+  const versioned = z.looseObject({ lockfileVersion: z.unknown() });
+  const { lockfileVersion: version } = parsedBy(lock, JSON.parse, versioned, again);
   if (version !== 2 && version !== 3)
     return lock.refuse(
       '/lockfileVersion',
       `version ${String(version)} has no integrities for all`,
       `${again} with npm 7 or later`,
     );
-  const parsed = lockSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return lock.refuse(`/${issue?.path.join('/') ?? ''}`, issue?.message ?? 'it is not well formed', again);
+  return parsedBy(lock, JSON.parse, lockSchema, again);
 }
 
 function artifactOf(lock: LockText, key: string, one: LockPackage, platform: Platform): LockedArtifact[] {

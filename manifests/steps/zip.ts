@@ -24,7 +24,9 @@ interface ZipEntry {
 export async function hashOfZip(handle: FileHandle, sizeBytes: number): Promise<string> {
   const sums: string[] = [];
   let unpacked = 0;
-  const entries = (await entriesOf(handle, sizeBytes)).sort((left, right) => (left.name < right.name ? -1 : 1));
+  const entries = (await entriesOf(handle, sizeBytes)).sort((left, right) =>
+    Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)),
+  );
   for (const entry of entries) {
     const hash = createHash('sha256');
     for await (const chunk of contentOf(handle, entry)) {
