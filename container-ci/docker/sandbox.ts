@@ -13,6 +13,8 @@ const removeTimeoutMs = 120_000;
 const removingPauseMs = 100;
 /** How long the last lines of a container that ended may take to come. */
 const lastLinesMs = 5_000;
+/** Of Linux on both platforms as Debian builds it. */
+const pageBytes = 4096;
 const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '1' } };
 /** The same on every host, so that no step sees the host's own. */
 const ulimits = [
@@ -143,7 +145,9 @@ function makeSandbox(call: Caller): Sandbox {
       if (fault !== undefined) throw new EngineError('engine-failed', `Cannot ${doing}: ${fault}`);
     },
     async createVolume(name, labels, { signal, memoryBytes }) {
-      const options = { type: 'tmpfs', device: 'tmpfs', o: `size=${memoryBytes},mode=0755` };
+      // In pages, since Podman takes "size" for a quota of its own disk.
+      const pages = Math.ceil((memoryBytes ?? 0) / pageBytes);
+      const options = { type: 'tmpfs', device: 'tmpfs', o: `nr_blocks=${pages},mode=0755` };
       const body = {
         Name: name,
         Labels: labels,

@@ -150,8 +150,14 @@ async function start(sandbox: Sandbox, container: string, signal: AbortSignal): 
   }
 }
 
+/** Engines name themselves in the environment. */
 function scriptOf(lines: readonly string[]): string {
-  return ['umask 022', '[ -d "$HOME" ] || mkdir -p "$HOME" 2>/dev/null || :', ...lines].join('\n');
+  return [
+    'unset container HOSTNAME',
+    'umask 022',
+    '[ -d "$HOME" ] || mkdir -p "$HOME" 2>/dev/null || :',
+    ...lines,
+  ].join('\n');
 }
 
 function reasonOf(end: SandboxEnd, { limits }: StepRun, isLate: boolean): string | undefined {
