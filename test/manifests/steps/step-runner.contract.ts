@@ -32,7 +32,7 @@ export async function stepOf(
     root: trial.root,
     mounts: [{ path: '/src', layer: digest }],
     run,
-    environment: { PATH: '/usr/bin:/bin', HOME: '/tmp/home', LC_ALL: 'C.UTF-8' },
+    environment: { PATH: '/usr/bin:/bin', HOME: '/tmp/home', LC_ALL: 'C.UTF-8', TERM: 'dumb' },
     platform: trial.platform,
     limits: { memoryMib: 256, processes: 64, seconds: 60, maxBytes: 1 << 20, maxEntries: 1000, ...limits },
   };
