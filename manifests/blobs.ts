@@ -179,9 +179,14 @@ class DiskStore implements BlobStore {
 
   #fileOf(digest: Digest): string {
     if (!isDigest(digest)) throw new TypeError(`Cannot find blob "${String(digest)}": that is no digest`);
-    const hex = digest.slice('sha256:'.length);
-    return path.join(this.directory, 'sha256', hex.slice(0, 2), hex);
+    return blobFile(this.directory, digest);
   }
+}
+
+/** Where a blob lies in the folder of a store. */
+export function blobFile(directory: string, digest: Digest): string {
+  const hex = digest.slice('sha256:'.length);
+  return path.join(directory, 'sha256', hex.slice(0, 2), hex);
 }
 
 /** Appends all of the bytes: one call may write fewer. */
@@ -207,7 +212,8 @@ async function keep(scratch: Scratch, file: string): Promise<void> {
   }
 }
 
-function spaceError(error: unknown): unknown {
+/** A full disk as `no-space`; any other fault as it is. */
+export function spaceError(error: unknown): unknown {
   if (!noSpaceCodes.has(codeOf(error) ?? '')) return error;
   return new ManifestError('no-space', 'Cannot write to the blob store: the disk is full; free some space and retry', {
     cause: error,

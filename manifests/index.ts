@@ -8,5 +8,6 @@ export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
+export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
 export type { Manifest, ManifestContainer, Platform } from './schema.ts';
 export { containersInOrder } from './semantics.ts';

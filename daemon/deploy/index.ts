@@ -9,3 +9,4 @@ export type { PullAccess } from './pull-access.ts';
 export { makePullAccess } from './pull-access.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
+export { makeShelf } from './shelf.ts';
