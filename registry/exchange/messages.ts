@@ -37,6 +37,8 @@ export const blobAnswer = z.strictObject({
   root: hex.optional(),
   /** The ranges that are there; left out by who has all. */
   have: bytesSchema({ maxBytes: maxBlobBytes / rangeBytes / 8 }).optional(),
+  /** From who has all: the ranges that it gave to others of late, who soon give them on. */
+  given: bytesSchema({ maxBytes: maxBlobBytes / rangeBytes / 8 }).optional(),
   list: bytesSchema({ maxBytes: (maxBlobBytes / rangeBytes) * hashBytes }).optional(),
   /** Who else asked in the last minute. */
   others: z.array(stack).max(maxOthers),

@@ -22,6 +22,8 @@ const maxRequestsOfOne = 2;
 const stallMs = 2_000;
 /** One request takes about so long, so that what a dead or slow peer holds is little. */
 const requestMs = 300;
+/** Of who has all, while others fetch too: what is under way to one isn't known to the others. */
+const maxRangesShared = 2;
 /** Durations of ranges that the p90 is taken of, and how many make one. */
 const maxDurations = 64;
 const minDurations = 8;
@@ -30,7 +32,7 @@ const firstHedgeMs = 1_000;
 const minHedgeMs = 100;
 /** A range is asked of two at most. */
 const maxAskers = 2;
-/** A holder of a part gets more while it is asked. */
+/** A holder of a part gets more while it is asked, and one of all tells who else asks it, and for what. */
 const lookMs = 500;
 /** After a failure a peer rests, longer each time; after so many it isn't asked again. */
 const pauseMs = 1_000;
@@ -43,6 +45,8 @@ export const maxHolders = 64;
 
 interface Holder {
   have: RangeSet;
+  /** What it gave to others, who soon have it too. */
+  given: RangeSet | undefined;
   readonly requests: Set<number>;
   pausedUntil: number;
   failures: number;
@@ -111,12 +115,13 @@ export class Plan {
   }
 
   /** That stack has these ranges; who was left out stays out. */
-  holder(stack: StackId, have: RangeSet, now: number): Deed[] {
+  holder(stack: StackId, have: RangeSet, now: number, given?: RangeSet): Deed[] {
     const known = this.#holders.get(stack);
     if (known?.isOut || have.count !== this.#verified.count) return [];
     if (!known && this.#holders.size >= maxHolders) return [];
     const holder: Holder = known ?? {
       have: new RangeSet(have.count),
+      given: undefined,
       requests: new Set(),
       pausedUntil: 0,
       failures: 0,
@@ -125,11 +130,10 @@ export class Plan {
       lookAt: 0,
       rate: 0,
     };
-    for (let index = 0; index < have.count; index += 1) {
-      const change = Number(have.has(index)) - Number(holder.have.has(index));
-      if (change !== 0) this.#holderCounts[index] = (this.#holderCounts[index] as number) + change;
-    }
+    this.#count(holder, -1);
     holder.have = have;
+    holder.given = given;
+    this.#count(holder, 1);
     holder.isLooking = false;
     holder.lookAt = now + lookMs * (0.75 + this.#chance() / 2);
     this.#holders.set(stack, holder);
@@ -204,11 +208,16 @@ export class Plan {
       if (holder) deeds.push(...this.#failed(request.stack, holder, now));
     }
     for (const [stack, holder] of this.#holders) {
-      if (holder.isOut || holder.isLooking || holder.have.isFull || now < holder.lookAt) continue;
+      if (holder.isOut || holder.isLooking || now < holder.lookAt) continue;
       holder.isLooking = true;
       deeds.push({ type: 'look', stack });
     }
     return [...deeds, ...this.#next(now)];
+  }
+
+  /** Whether others are fetching it too. */
+  get #isShared(): boolean {
+    return [...this.#holders.values()].some(({ have, isOut }) => !isOut && !have.isFull);
   }
 
   /** All that is free and may be asked is asked. */
@@ -253,7 +262,8 @@ export class Plan {
     }
     if (!found) return undefined;
     const [stack, { have, rate }] = found;
-    const most = Math.min(maxRangesAsked, Math.max(1, Math.floor((rate * requestMs) / rangeBytes)));
+    const bound = have.isFull && this.#isShared ? maxRangesShared : maxRangesAsked;
+    const most = Math.min(bound, Math.max(1, Math.floor((rate * requestMs) / rangeBytes)));
     const ranges: number[] = [];
     for (const range of this.#open) {
       if (ranges.length >= most) break;
@@ -294,6 +304,14 @@ export class Plan {
     });
   }
 
+  /** A range is as rare as few have it, or are getting it. */
+  #count({ have, given }: Holder, by: 1 | -1): void {
+    for (let index = 0; index < have.count; index += 1) {
+      const found = Number(have.has(index)) + Number(given?.has(index) === true);
+      this.#holderCounts[index] = (this.#holderCounts[index] as number) + by * found;
+    }
+  }
+
   #failed(stack: StackId, holder: Holder, now: number): Deed[] {
     holder.failures += 1;
     holder.rate = 0;
@@ -305,9 +323,7 @@ export class Plan {
     const holder = this.#holders.get(stack);
     if (!holder || holder.isOut) return [];
     holder.isOut = true;
-    for (let index = 0; index < holder.have.count; index += 1) {
-      if (holder.have.has(index)) this.#holderCounts[index] = (this.#holderCounts[index] as number) - 1;
-    }
+    this.#count(holder, -1);
     return [...holder.requests].map((id) => {
       this.#drop(id);
       return { type: 'cancel', id };

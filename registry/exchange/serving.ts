@@ -19,7 +19,7 @@ import {
   rangesRequest,
   statuses,
 } from './messages.ts';
-import { type BlobDigest, fits, type RangeSet, rangeBytes, rangeCount, rangeLength, rootOf } from './ranges.ts';
+import { type BlobDigest, fits, RangeSet, rangeBytes, rangeCount, rangeLength, rootOf } from './ranges.ts';
 import type { Shelf } from './shelf.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -61,9 +61,16 @@ export interface ServingParts {
   readonly gave: (sizeBytes: number) => void;
 }
 
+interface Asked {
+  /** Who asked, and when, the latest last. */
+  readonly askers: Map<StackId, number>;
+  /** Ranges that were given while there were askers. */
+  given: Set<number>;
+}
+
 export class Serving {
   readonly #parts: ServingParts;
-  readonly #askers = new Map<BlobDigest, Map<StackId, number>>();
+  readonly #asked = new Map<BlobDigest, Asked>();
 
   constructor(parts: ServingParts) {
     this.#parts = parts;
@@ -89,7 +96,7 @@ export class Serving {
       root: known.root,
       ...(incoming && { have: incoming.verified.bytes() }),
       ...(request.list && { list: known.list }),
-      others: this.#meet(blob, from),
+      ...this.#meet(blob, from, here ? rangeCount(here.sizeBytes) : undefined),
     };
   }
 
@@ -109,6 +116,7 @@ export class Serving {
     using turn = await uploads.enter(from);
     yield new Uint8Array([turn ? statuses.here : statuses.busy]);
     if (!turn) return;
+    for (const range of ranges) this.#asked.get(blob)?.given.add(range);
     for (const range of ranges) {
       const length = rangeLength(range, known.sizeBytes);
       const content = await readAll(shelf, blob, whole ? undefined : part, range * rangeBytes, length);
@@ -157,21 +165,26 @@ export class Serving {
     return list && { sizeBytes, list, root: rootOf(list) };
   }
 
-  /** Who asked for that blob of late; the asker is one of them from now on. */
-  #meet(blob: BlobDigest, from: StackId): StackId[] {
+  /** Who asked for that blob of late, and what went to them; the asker is one of them from now on. */
+  #meet(blob: BlobDigest, from: StackId, count: number | undefined): { others: StackId[]; given?: Uint8Array } {
     const now = this.#parts.clock.monotonic();
-    const askers = this.#askers.get(blob) ?? new Map<StackId, number>();
+    const asked = this.#asked.get(blob) ?? { askers: new Map<StackId, number>(), given: new Set<number>() };
+    const { askers } = asked;
     for (const [stack, at] of askers) if (now - at > askedMs) askers.delete(stack);
     askers.delete(from);
     const others = [...askers.keys()].slice(-maxOthers);
+    if (others.length === 0) asked.given = new Set();
     const [oldest] = askers.keys();
     if (askers.size >= maxAskers && oldest !== undefined) askers.delete(oldest);
     askers.set(from, now);
-    this.#askers.delete(blob);
-    const [oldestBlob] = this.#askers.keys();
-    if (this.#askers.size >= maxAskedBlobs && oldestBlob !== undefined) this.#askers.delete(oldestBlob);
-    this.#askers.set(blob, askers);
-    return others;
+    this.#asked.delete(blob);
+    const [oldestBlob] = this.#asked.keys();
+    if (this.#asked.size >= maxAskedBlobs && oldestBlob !== undefined) this.#asked.delete(oldestBlob);
+    this.#asked.set(blob, asked);
+    if (count === undefined || others.length === 0) return { others };
+    const given = new RangeSet(count);
+    for (const range of asked.given) given.add(range);
+    return { others, given: given.bytes() };
   }
 
   #refuse(from: StackId): never {

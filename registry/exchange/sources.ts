@@ -21,6 +21,8 @@ export interface Source {
   readonly sizeBytes: number;
   readonly root: string;
   readonly have: RangeSet;
+  /** What it gave to others of late, where it has all. */
+  readonly given: RangeSet | undefined;
   readonly others: readonly StackId[];
   readonly list: Uint8Array | undefined;
 }
@@ -41,12 +43,13 @@ export async function askSource(
   return read ? sourceOf(stack, read) : undefined;
 }
 
-function sourceOf(stack: StackId, { size, root, have, list, others }: BlobAnswer): Source | undefined {
+function sourceOf(stack: StackId, { size, root, have, given, list, others }: BlobAnswer): Source | undefined {
   if (size === undefined || root === undefined) return undefined;
   const count = rangeCount(size);
   const set = have === undefined ? RangeSet.full(count) : RangeSet.from(have, count);
   if (!set || (list && (list.byteLength !== count * hashBytes || rootOf(list) !== root))) return undefined;
-  return { stack, sizeBytes: size, root, have: set, others, list };
+  const gave = given && RangeSet.from(given, count);
+  return { stack, sizeBytes: size, root, have: set, given: gave, others, list };
 }
 
 /** The list that most of those who have all of it name, else most of all; undefined where none is left. */

@@ -66,10 +66,12 @@ export class Transfer {
     }
   }
 
-  #take({ stack, root, sizeBytes, have, others }: Source): void {
+  #take({ stack, root, sizeBytes, have, given, others }: Source): void {
     this.#met.add(stack);
     const isSame = root === this.#parts.root && sizeBytes === this.#parts.sizeBytes;
-    if (isSame && !this.#parts.isBlamed(stack)) this.#do(this.#plan.holder(stack, have, this.#parts.clock.monotonic()));
+    if (isSame && !this.#parts.isBlamed(stack)) {
+      this.#do(this.#plan.holder(stack, have, this.#parts.clock.monotonic(), given));
+    }
     for (const other of others) {
       if (other === this.#parts.network.stack || this.#met.has(other) || this.#met.size >= maxHolders) continue;
       this.#met.add(other);
