@@ -31,13 +31,17 @@ export interface Claim {
 /** Records that are looked through for one blob. */
 const maxRecords = 10_000;
 
-/** Who claims to hold that blob, this stack left out; each once. */
+/** Who claims to hold that blob, this stack left out; each once. Where nobody does that is there, those that seem to be gone. */
 export function claimsOf(directory: Directory, blob: BlobDigest, self: StackId): Claim[] {
   const wanted = blob.slice('sha256:'.length);
   const claims = new Map<StackId, Claim>();
-  for (const { stack, body } of directory.list<Holding>({ kind: holdingKind.name }).slice(0, maxRecords)) {
-    const found = stack === self ? undefined : body.blobs.find(([digest]) => digest === wanted);
-    if (found) claims.set(stack, { stack, sizeBytes: found[1], root: found[2] ?? undefined });
+  for (const includeUnreachable of [false, true]) {
+    if (claims.size > 0) break;
+    const records = directory.list<Holding>({ kind: holdingKind.name, includeUnreachable });
+    for (const { stack, body } of records.slice(0, maxRecords)) {
+      const found = stack === self ? undefined : body.blobs.find(([digest]) => digest === wanted);
+      if (found) claims.set(stack, { stack, sizeBytes: found[1], root: found[2] ?? undefined });
+    }
   }
   return [...claims.values()];
 }
