@@ -50,6 +50,8 @@ export interface Scratch extends AsyncDisposable {
 
 /** Notes are indexes of layers; a package set of 100,000 paths stays below. */
 const maxNoteBytes = 64 * 1024 * 1024;
+/** Ranges that other stacks ask for are read at once. */
+const rangePieceBytes = 1024 * 1024;
 const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. */
@@ -86,7 +88,10 @@ class DiskStore implements BlobStore {
     if (range?.length === 0) return;
     const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
     try {
-      const chunks = createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024, ...bounds });
+      const chunks = createReadStream(this.#fileOf(digest), {
+        highWaterMark: range ? rangePieceBytes : 256 * 1024,
+        ...bounds,
+      });
       if (range) yield* chunks;
       else yield* this.#checked(digest, chunks);
     } catch (error) {

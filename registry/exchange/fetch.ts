@@ -70,7 +70,11 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
     refused.add(keyOf(choice));
     if (!list) continue;
     await using file = await parts.shelf.partial(blob, sizeBytes);
-    const verified = await readVerified(file, list, sizeBytes, { signal });
+    // A file that nobody began holds nothing to be looked at; after a list that lied, what came by it is looked through.
+    const isBegun = file.isResumed || round > 0;
+    const verified = isBegun
+      ? await readVerified(file, list, sizeBytes, { signal })
+      : new RangeSet(rangeCount(sizeBytes));
     if (round === 0) count.resumedBytes = verified.size * rangeBytes;
     const came = (bytes: number): void => {
       count.receivedBytes += bytes;

@@ -117,7 +117,8 @@ const verbs: Record<string, (input: Record<string, string>) => Promise<unknown>>
   async state() {
     const { rss } = process.memoryUsage();
     const peak = process.resourceUsage().maxRSS * 1024;
-    return { stack: registry.stack, given: exchange.givenBytes, faults, rss, peak };
+    const { user, system } = process.cpuUsage();
+    return { stack: registry.stack, given: exchange.givenBytes, faults, rss, peak, cpuMs: (user + system) / 1_000 };
   },
 };
 
