@@ -1,26 +1,34 @@
-// How a manifest becomes images: sources read, packages fetched and checked, layers written, each step kept by what went into it.
-import type { LockedPackage, PackageSource } from '#manifests/debian';
-import type { BlobInfo, BlobStore } from './blobs.ts';
-import { canonicalJson, type Digest, digestOf, makeBuildKey, manifestDigest } from './digest.ts';
-import { ManifestError, pointerOf } from './error.ts';
-import { Filesystem, type Node } from './filesystem.ts';
-import { type ImageLayer, makeConfig, makeImageManifest } from './image.ts';
-import { applicationEntries, type Content, systemEntries, unpackPackages } from './layers.ts';
-import { type Lock, lockedDigest, lockedPackages } from './lock.ts';
-import type { Manifest, ManifestContainer, Platform } from './schema.ts';
-import { containersInOrder } from './semantics.ts';
-import { readSource, readSourceFile, type SourceEntry, type SourceTree } from './sources.ts';
-import { writeTar } from './tar.ts';
+// How a manifest becomes images: all inputs known first, then steps and images made side by side, each kept by what went into it.
+import type { BaseSource, WantedBase } from '#manifests/bases';
+import type { PackageSource } from '#manifests/debian';
+import type { Manifest, Platform } from '#manifests/schema';
+import { assembleImage } from './assemble.ts';
+import { type StoredBase, storeBase } from './base-layers.ts';
+import type { BlobStore } from './blobs.ts';
+import { type Digest, manifestDigest } from './digest.ts';
+import { ManifestError } from './error.ts';
+import { compareFacts, type InputChange, type InputFacts } from './explain.ts';
+import { makeImageIndex } from './image.ts';
+import { checkLocks, openPlanner, type PlannedImage } from './inputs.ts';
+import type { Lock } from './lock.ts';
+import { type ImageNote, readImageNote, readPlainNote, writePlainNote } from './notes.ts';
+import { actInOrder } from './order.ts';
+import { containersInOrder, needsOfContainers } from './relations.ts';
+import { openStepResults, type RunBuildStep } from './step-results.ts';
 
 /** What a build is made of, and where its parts come from. */
 export interface BuildRequest {
   readonly manifest: Manifest;
-  /** Undefined where there is no manifest.lock.json: enough where no container has Debian packages. */
+  /** Undefined where there is no manifest.lock.json: enough where nothing has Debian packages. */
   readonly lock: Lock | undefined;
   /** The folder of the manifest. */
   readonly directory: string;
   readonly blobs: BlobStore;
   readonly packages: PackageSource;
+  /** Needed where a container has a base. */
+  readonly bases?: BaseSource;
+  /** Needed where an application has steps. */
+  readonly runStep?: RunBuildStep;
   /** What is going on, and how much of all is done (0 to 1). */
   readonly report: (progress: { readonly message: string; readonly fraction?: number }) => void;
   readonly signal: AbortSignal;
@@ -30,6 +38,7 @@ export interface BuildRequest {
 
 export interface BuiltImage {
   readonly container: string;
+  readonly platform: Platform;
   readonly buildKey: Digest;
   /** Of the image's manifest: what it is pulled by. */
   readonly digest: Digest;
@@ -38,234 +47,112 @@ export interface BuiltImage {
   /** Of manifest, config and layers together. */
   readonly sizeBytes: number;
   readonly cached: boolean;
+  /** What differs from the last build of this container in this store; undefined where there was none. */
+  readonly changes: readonly InputChange[] | undefined;
 }
 
 export interface Build {
   readonly manifestDigest: Digest;
-  /** In the order in which the containers start. */
+  /** In the order in which the containers start, the platforms of one as the manifest lists them. */
   readonly images: readonly BuiltImage[];
+  /** By container: the digest of the index over its platforms, where it has more than one. */
+  readonly indexes: Readonly<Record<string, Digest>>;
 }
 
-/** A source may take what is asked for at once in one connection; each is on the disk, not in memory. */
-const fetchesAtOnce = 16;
-const maxLayerBytes = 16 * 1024 ** 3;
+/** Each holds the list of an image's files and writes to the disk; more at once only wait for it. */
+const imagesAtOnce = 2;
 const maxJsonBytes = 1024 * 1024;
 
 /**
- * Builds the image of each container; what is in the store already is not made again.
+ * Builds the image of each container and platform; what is in the store already is not made again.
  * Throws ManifestError (`lock-mismatch`, `missing-source`, `digest-mismatch`, …); what was kept till then is whole and is used next time.
  */
 export async function buildImages(request: BuildRequest): Promise<Build> {
-  const { manifest, report } = request;
-  const platform = manifest.packaging.platforms[0] ?? 'linux/amd64';
+  const { manifest, report, signal, blobs } = request;
   const names = containersInOrder(manifest);
   // All that can be refused without work is refused first.
-  const planned = names.map((name) => ({ name, locked: lockedPackages(manifest, request.lock, name, platform) }));
-  const sources = new Map<string, Promise<SourceTree>>();
-  const images: BuiltImage[] = [];
-  for (const [index, { name, locked }] of planned.entries()) {
-    const progress = (message: string, part: number): void =>
-      report({ message: `${name}: ${message}`, fraction: (index + part) / names.length });
-    images.push(await buildOne(name, locked, platform, { ...request, sources, progress }));
-    const last = images.at(-1);
-    progress(last?.cached ? 'built already' : `built ${last?.digest}`, 1);
+  checkLocks(request);
+  const storedBase = shareBases(request);
+  const plan = openPlanner({
+    ...request,
+    digestOfTree: async (base, platform) => (await storedBase(base, platform)).layers[0]?.digest as Digest,
+  });
+  const total = names.reduce((sum, name) => sum + platformsOf(manifest, name).length, 0);
+  const parts = new Map<string, number>();
+  const images = new Map<string, BuiltImage[]>();
+  const results = openStepResults(request);
+  await actInOrder(names, needsOfContainers(manifest), { atOnce: imagesAtOnce, signal }, async (name, either) => {
+    for (const platform of platformsOf(manifest, name)) {
+      const label = platformsOf(manifest, name).length > 1 ? `${name} for ${platform}` : name;
+      const progress = (message: string, part: number): void => {
+        parts.set(label, part);
+        report({ message: `${label}: ${message}`, fraction: sum(parts.values()) / total });
+      };
+      progress('reading its sources', 0);
+      const planned = await plan(name, platform);
+      const built = await buildOne(planned, { ...request, signal: either, progress, storedBase, results });
+      images.set(name, [...(images.get(name) ?? []), built]);
+      progress(built.cached ? 'built already' : `built ${built.digest}`, 1);
+    }
+  });
+  const indexes: Record<string, Digest> = {};
+  for (const [name, list] of images) {
+    if (list.length < 2) continue;
+    const entries = await Promise.all(
+      list.map(async ({ digest, platform }) => ({ digest, platform, sizeBytes: (await blobs.size(digest)) ?? 0 })),
+    );
+    indexes[name] = (await blobs.write([makeImageIndex(entries)], { maxBytes: maxJsonBytes, signal })).digest;
   }
-  return { manifestDigest: manifestDigest(manifest), images };
-}
-
-interface Work extends BuildRequest {
-  readonly sources: Map<string, Promise<SourceTree>>;
-  readonly progress: (message: string, part: number) => void;
+  return { manifestDigest: manifestDigest(manifest), images: names.flatMap((name) => images.get(name) ?? []), indexes };
 }
 
 async function buildOne(
-  name: string,
-  locked: readonly LockedPackage[],
-  platform: Platform,
-  work: Work,
+  planned: PlannedImage,
+  work: BuildRequest & {
+    readonly progress: (message: string, part: number) => void;
+    readonly storedBase: (wanted: WantedBase, platform: Platform) => Promise<StoredBase>;
+    readonly results: ReturnType<typeof openStepResults>;
+  },
 ): Promise<BuiltImage> {
-  const container = work.manifest.containers[name];
-  if (container === undefined) throw new TypeError(`Cannot build "${name}": the manifest has no such container`);
-  work.progress('reading its sources', 0);
-  const applications = await readApplications(container, work);
-  const files: Extract<SourceEntry, { type: 'file' }>[] = [];
-  for (const [index, { source }] of container.files.entries()) {
-    files.push(
-      await readSourceFile(work.directory, source, {
-        pointer: pointerOf(['containers', name, 'files', index]),
-        signal: work.signal,
-      }),
-    );
-  }
-  const buildKey = makeBuildKey(work.manifest, container, {
-    platform,
-    packages: lockedDigest(locked),
-    applications: Object.fromEntries(Object.entries(applications).map(([key, tree]) => [key, tree.digest])),
-    files: files.map(({ sha256 }): Digest => `sha256:${sha256}`),
-  });
+  const { container, platform, buildKey, facts, base } = planned;
+  const place = { project: work.manifest.project.name, container, platform };
+  const before = await readPlainNote<InputFacts>(work.blobs, 'inputs', place);
+  const changes = before && compareFacts(before, facts);
+  const finish = async (image: ImageNote, cached: boolean): Promise<BuiltImage> => {
+    await writePlainNote(work.blobs, 'inputs', place, facts);
+    return { container, platform, buildKey, ...image, cached, changes };
+  };
   const known = work.useCache ? await readImageNote(work.blobs, buildKey) : undefined;
-  if (known) return { container: name, buildKey, ...known, cached: true };
-  const filesystem = new Filesystem();
-  const layers: ImageLayer[] = [];
-  if (locked.length > 0) layers.push({ what: 'packages', ...(await packagesLayer(locked, filesystem, work)) });
-  work.progress('packing its files', 0.8);
-  for (const [what, entries] of [
-    ['system', systemEntries(container)],
-    ['applications', applicationEntries(container, applications, files)],
-  ] as const) {
-    if (entries.length > 0) layers.push({ what, ...(await contentLayer(filesystem.addLayer(entries), work)) });
-  }
-  return {
-    container: name,
-    buildKey,
-    ...(await keepImage(container, platform, layers, buildKey, work)),
-    cached: false,
+  if (known) return await finish(known, true);
+  const stored = base && (await work.storedBase(base, platform));
+  const results: Record<string, Digest> = {};
+  for (const [application, steps] of Object.entries(planned.steps))
+    for (const step of Object.keys(steps))
+      results[`${application}/${step}`] = await work.results(steps, step, work.signal, (message) =>
+        work.progress(message, 0.1),
+      );
+  return await finish(await assembleImage(planned, { base: stored, results }, work), false);
+}
+
+/** Each base is brought into the store once a build. */
+function shareBases(request: BuildRequest): (wanted: WantedBase, platform: Platform) => Promise<StoredBase> {
+  const shared = new Map<string, Promise<StoredBase>>();
+  return (wanted, platform) => {
+    const { bases, manifest } = request;
+    if (bases === undefined)
+      throw new ManifestError('base-unavailable', 'Cannot build on a base: nothing here can open one');
+    const key = JSON.stringify([wanted, platform]);
+    const stored =
+      shared.get(key) ?? storeBase(wanted, platform, { ...request, bases, epochSeconds: manifest.packaging.epoch });
+    shared.set(key, stored);
+    return stored;
   };
 }
 
-async function readApplications(container: ManifestContainer, work: Work): Promise<Record<string, SourceTree>> {
-  const trees: Record<string, SourceTree> = {};
-  for (const name of Object.keys(container.applications)) {
-    const application = work.manifest.applications[name];
-    if (application === undefined) throw new TypeError(`Cannot build: the manifest has no application "${name}"`);
-    const pointer = pointerOf(['applications', name, 'source']);
-    const tree =
-      work.sources.get(name) ?? readSource(work.directory, application.source, { pointer, signal: work.signal });
-    work.sources.set(name, tree);
-    trees[name] = await tree;
-  }
-  return trees;
+function platformsOf(manifest: Manifest, container: string): readonly Platform[] {
+  return manifest.containers[container]?.platforms ?? [];
 }
 
-async function packagesLayer(locked: readonly LockedPackage[], filesystem: Filesystem, work: Work): Promise<BlobInfo> {
-  const note = noteOf('layers', digestOf(`hermesh-layer/1\0packages\0${lockedDigest(locked)}`));
-  const known = work.useCache ? await readLayerNote(work.blobs, note) : undefined;
-  if (known) {
-    filesystem.adopt(known.nodes);
-    return known.layer;
-  }
-  await fetchPackages(locked, work);
-  await using scratch = await work.blobs.scratch();
-  const entries = await unpackPackages(locked, work.blobs, scratch, {
-    signal: work.signal,
-    report: (done) => work.progress('unpacking its packages', 0.4 + done * 0.3),
-  });
-  const layer = await writeLayer(filesystem.addLayer(entries), work);
-  await writeNote(work.blobs, note, { layer, nodes: filesystem.nodes() });
-  return layer;
-}
-
-async function fetchPackages(locked: readonly LockedPackage[], work: Work): Promise<void> {
-  const missing: LockedPackage[] = [];
-  for (const one of locked) if (!(await work.blobs.has(`sha256:${one.sha256}`))) missing.push(one);
-  const queue = missing.values();
-  let done = 0;
-  const failed = new AbortController();
-  const signal = AbortSignal.any([work.signal, failed.signal]);
-  const fetchRest = async (): Promise<void> => {
-    for (const one of queue) {
-      work.progress(`fetching "${one.name}" ${one.version}`, (0.4 * done) / missing.length);
-      await fetchPackage(one, { ...work, signal });
-      done += 1;
-    }
-  };
-  const workers = Array.from({ length: fetchesAtOnce }, fetchRest);
-  try {
-    await Promise.all(workers);
-  } catch (error) {
-    failed.abort(error);
-    await Promise.allSettled(workers);
-    throw error;
-  }
-}
-
-async function fetchPackage(locked: LockedPackage, { packages, blobs, signal }: Work): Promise<void> {
-  const expected: Digest = `sha256:${locked.sha256}`;
-  try {
-    const content = await packages.fetch(locked, { signal });
-    await blobs.write(content, { expected, maxBytes: locked.size_bytes, signal });
-  } catch (error) {
-    if (!(error instanceof ManifestError) || !['digest-mismatch', 'too-large'].includes(error.code)) throw error;
-    throw new ManifestError(
-      'digest-mismatch',
-      `Cannot use package "${locked.name}" ${locked.version}: what came is not what the lock pins; run "hermesh manifest lock FILE --refresh"`,
-      { cause: error },
-    );
-  }
-}
-
-async function contentLayer(entries: readonly Content[], work: Work): Promise<BlobInfo> {
-  const facts = entries
-    .map((entry) => [
-      entry.path,
-      entry.type,
-      entry.mode,
-      entry.uid,
-      entry.gid,
-      entry.type === 'symlink' ? entry.target : (entry.sha256 ?? ''),
-    ])
-    .sort(([left = ''], [right = '']) => (left < right ? -1 : 1));
-  const note = noteOf('layers', digestOf(`hermesh-layer/1\0content\0${canonicalJson(facts)}`));
-  const known = work.useCache ? await readLayerNote(work.blobs, note) : undefined;
-  if (known) return known.layer;
-  const layer = await writeLayer(entries, work);
-  await writeNote(work.blobs, note, { layer, nodes: {} });
-  return layer;
-}
-
-async function writeLayer(entries: readonly Content[], { blobs, signal }: Work): Promise<BlobInfo> {
-  return await blobs.write(writeTar(entries), { maxBytes: maxLayerBytes, signal });
-}
-
-async function keepImage(
-  container: ManifestContainer,
-  platform: Platform,
-  layers: readonly ImageLayer[],
-  buildKey: Digest,
-  { blobs, signal }: Work,
-): Promise<ImageNote> {
-  const config = await blobs.write([makeConfig(container, platform, layers)], { maxBytes: maxJsonBytes, signal });
-  const manifest = await blobs.write([makeImageManifest(config, layers)], { maxBytes: maxJsonBytes, signal });
-  const parts = [manifest, config, ...layers];
-  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-  const image = { digest: manifest.digest, configDigest: config.digest, sizeBytes };
-  const blobsOfIt = parts.map(({ digest }) => digest);
-  await writeNote(blobs, noteOf('images', buildKey), { image, blobs: blobsOfIt });
-  return image;
-}
-
-interface ImageNote {
-  readonly digest: Digest;
-  readonly configDigest: Digest;
-  readonly sizeBytes: number;
-}
-
-async function readImageNote(blobs: BlobStore, buildKey: Digest): Promise<ImageNote | undefined> {
-  const note = await readNote<{ image: ImageNote; blobs: Digest[] }>(blobs, noteOf('images', buildKey));
-  if (note === undefined) return undefined;
-  for (const digest of note.blobs) if (!(await blobs.has(digest))) return undefined;
-  return note.image;
-}
-
-async function readLayerNote(
-  blobs: BlobStore,
-  name: string,
-): Promise<{ layer: BlobInfo; nodes: Record<string, Node> } | undefined> {
-  const note = await readNote<{ layer: BlobInfo; nodes: Record<string, Node> }>(blobs, name);
-  return note && (await blobs.has(note.layer.digest)) ? note : undefined;
-}
-
-/** Notes are written whole by this room alone, so they are read without a schema; their sum tells what a disk made of them since. */
-async function readNote<Note>(blobs: BlobStore, name: string): Promise<Note | undefined> {
-  const [sum, body = ''] = (await blobs.readNote(name))?.split('\n', 2) ?? [];
-  return sum === digestOf(body) ? (JSON.parse(body) as Note) : undefined;
-}
-
-async function writeNote(blobs: BlobStore, name: string, note: object): Promise<void> {
-  const body = JSON.stringify(note);
-  await blobs.writeNote(name, `${digestOf(body)}\n${body}`);
-}
-
-function noteOf(kind: 'images' | 'layers', key: Digest): string {
-  return `${kind}/${key.slice('sha256:'.length)}.json`;
+function sum(values: Iterable<number>): number {
+  return [...values].reduce((total, value) => total + value, 0);
 }

@@ -15,9 +15,14 @@ export type ManifestErrorCode =
   | 'no-apt'
   | 'mirror-unreachable'
   | 'path-conflict'
+  | 'base-unavailable'
+  | 'invalid-base'
+  | 'no-runner'
   | 'digest-mismatch'
   | 'missing-blob'
   | 'too-large'
+  | 'would-overwrite'
+  | 'nothing-to-deploy'
   | 'no-space';
 
 /** One thing that is wrong with a file: where it is (JSON pointer, line from 1), what it is, and how to mend it. */

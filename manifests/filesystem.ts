@@ -27,6 +27,37 @@ export class Filesystem {
   }
 
   /**
+   * Takes a whole layer that others made: its white-outs (OCI image specification 1.1, "Whiteouts") and what takes the place of
+   * something else remove what was below.
+   */
+  lay(entries: Iterable<TarOwner & { readonly path: string; readonly type: string; readonly target: string }>): void {
+    for (const { path, type, mode, uid, gid, target } of entries) {
+      if (path === '') continue;
+      const folder = path.slice(0, path.lastIndexOf('/') + 1);
+      const name = path.slice(folder.length);
+      if (name === '.wh..wh..opq') this.#removeBelow(folder);
+      else if (name.startsWith('.wh.')) this.#remove(folder + name.slice('.wh.'.length));
+      else {
+        if (type !== 'directory') this.#remove(path);
+        const kind = type === 'directory' || type === 'symlink' ? type : 'file';
+        this.#nodes.set(
+          path,
+          kind === 'symlink' ? { type: kind, mode, uid, gid, target } : { type: kind, mode, uid, gid },
+        );
+      }
+    }
+  }
+
+  #remove(path: string): void {
+    if (this.#nodes.get(path)?.type === 'directory') this.#removeBelow(`${path}/`);
+    this.#nodes.delete(path);
+  }
+
+  #removeBelow(folder: string): void {
+    for (const path of this.#nodes.keys()) if (path.startsWith(folder)) this.#nodes.delete(path);
+  }
+
+  /**
    * The entries of the next layer: links first, so that what another part puts below a link lands where it points.
    * Parents are repeated as they are below, since an engine takes them from the topmost layer.
    * Throws `path-conflict` where two parts want one path, or a folder stands where a file should be.

@@ -1,13 +1,17 @@
 // The door of manifests: from the text of a manifest to digests, locks, images, and the answers an engine pulls them with.
+
+export type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
 export { type BlobInfo, type BlobStore, openBlobStore } from './blobs.ts';
 export { type Build, type BuildRequest, type BuiltImage, buildImages } from './build.ts';
 export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from './digest.ts';
 export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';
+export type { InputChange } from './explain.ts';
 export { mediaTypes } from './image.ts';
+export type { PlannedStep } from './inputs.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
 export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
-export type { Manifest, ManifestContainer, Platform } from './schema.ts';
-export { containersInOrder } from './semantics.ts';
+export { containersInOrder, stepsInOrder } from './relations.ts';
+export type { BuildStepRun, RunBuildStep } from './step-results.ts';

@@ -1,19 +1,23 @@
 // How the text of manifest.json becomes a Manifest, or a list of all that is wrong with it.
 import { z } from 'zod';
+import { semanticProblems } from '#manifests/checks';
+import { type Manifest, manifestSchema } from '#manifests/schema';
 import { ManifestError, type Problem, pointerOf, problemsError } from './error.ts';
 import { parseLocatedJson } from './json.ts';
 import { didYouMean } from './near.ts';
-import { type Manifest, manifestSchema } from './schema.ts';
-import { semanticProblems } from './semantics.ts';
 
 /** Far above any manifest written by hand; a lock has 400 bytes a package, up to 2,000 packages a container. */
 const maxBytes = { 'invalid-manifest': 1024 * 1024, 'invalid-lock': 32 * 1024 * 1024 } as const;
 
 /** The parts of JSON Schema (draft 2020-12) that the schemas of this floor use. */
 interface JsonSchema {
+  readonly type?: string;
+  readonly const?: unknown;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | false;
   readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
 }
 
 /**
@@ -24,9 +28,9 @@ export function parseManifest(text: string, where: { readonly file: string }): M
   return parseFile(text, where, 'invalid-manifest', manifestSchema, semanticProblems);
 }
 
-/** The JSON Schema of manifest.json as people write it: what has a default may be left out. */
+/** The JSON Schema of manifest.json as people write it: what has a default may be left out, and `x-…` keys are free. */
 export function manifestJsonSchema(): Record<string, unknown> {
-  return inputSchemaOf(manifestSchema);
+  return withFreeKeys(inputSchemaOf(manifestSchema)) as Record<string, unknown>;
 }
 
 /** A file of ours: JSON with lines, `x-…` keys removed, the schema, then what only the whole tells. */
@@ -68,12 +72,28 @@ export function laterProblem(
   });
 }
 
+/** Made once: it takes as long as twenty parsings. */
+const inputSchemas = new WeakMap<z.ZodType, Record<string, unknown>>();
+
 function inputSchemaOf(schema: z.ZodType): Record<string, unknown> {
-  return z.toJSONSchema(schema, { io: 'input' });
+  const made = inputSchemas.get(schema) ?? z.toJSONSchema(schema, { io: 'input' });
+  inputSchemas.set(schema, made);
+  return made;
+}
+
+/** An object that takes no other keys takes `x-…` keys all the same. */
+function withFreeKeys(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withFreeKeys);
+  if (!isObject(schema)) return schema;
+  const parts = Object.fromEntries(Object.entries(schema).map(([key, part]) => [key, withFreeKeys(part)]));
+  return schema['additionalProperties'] === false && isObject(schema['properties'])
+    ? { ...parts, patternProperties: { '^x-': {} } }
+    : parts;
 }
 
 /** `x-…` keys are the writer's own, except where the keys are names given by the writer anyway. */
-function withoutExtensions(value: unknown, shape: JsonSchema | undefined): unknown {
+function withoutExtensions(value: unknown, whole: JsonSchema | undefined): unknown {
+  const shape = branchOf(whole, value);
   if (Array.isArray(value)) return value.map((item) => withoutExtensions(item, shape?.items));
   if (!isObject(value)) return value;
   const properties = shape?.properties;
@@ -84,6 +104,20 @@ function withoutExtensions(value: unknown, shape: JsonSchema | undefined): unkno
   );
 }
 
+/** Of several shapes, the first that a value of this type and with these constants can have. */
+function branchOf(shape: JsonSchema | undefined, value: unknown): JsonSchema | undefined {
+  const branches = shape?.anyOf ?? shape?.oneOf;
+  if (branches === undefined) return shape;
+  const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  return branches.find(
+    (branch) =>
+      branch.type === type &&
+      Object.entries(branch.properties ?? {}).every(
+        ([key, part]) => part.const === undefined || part.const === (value as Record<string, unknown>)[key],
+      ),
+  );
+}
+
 function below(shape: JsonSchema | undefined, key: PropertyKey): JsonSchema | undefined {
   if (typeof key === 'number') return shape?.items;
   const named = shape?.properties;
@@ -91,18 +125,46 @@ function below(shape: JsonSchema | undefined, key: PropertyKey): JsonSchema | un
   return shape?.additionalProperties || undefined;
 }
 
+/** The shape and the value at a path, as far as there are some. */
+function at(path: readonly PropertyKey[], value: unknown, whole: JsonSchema) {
+  let shape = branchOf(whole, value);
+  let found = value;
+  for (const key of path) {
+    found = (found as Record<PropertyKey, unknown> | null | undefined)?.[key];
+    shape = branchOf(below(shape, key), found);
+  }
+  return { shape, found };
+}
+
 function problemsOf(issue: z.core.$ZodIssue, value: unknown, shape: JsonSchema): Omit<Problem, 'line'>[] {
   const path = issue.path;
   const pointer = pointerOf(path);
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(path.reduce<JsonSchema | undefined>(below, shape)?.properties ?? {});
+    const known = Object.keys(at(path, value, shape).shape?.properties ?? {});
     return issue.keys.map((key) => ({
       pointer: pointerOf([...path, key]),
       message: `"${key}" is not known here`,
       mend: didYouMean(key, known) ?? `known: ${known.join(', ')}`,
     }));
   }
-  const found = path.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value);
+  if (issue.code === 'invalid_union') {
+    const kinds =
+      issue.discriminator === undefined ? [] : constantsAt(path.slice(0, -1), issue.discriminator, value, shape);
+    const near =
+      typeof at(path, value, shape).found === 'string'
+        ? didYouMean(String(at(path, value, shape).found), kinds)
+        : undefined;
+    if (kinds.length > 0)
+      return [
+        {
+          pointer,
+          message: `${quote(at(path, value, shape).found)} is not one of ${kinds.map(quote).join(', ')}`,
+          mend: near,
+        },
+      ];
+    return branchProblems(issue, value, shape);
+  }
+  const { found } = at(path, value, shape);
   if (found === undefined && path.length > 0 && issue.code !== 'custom') {
     const expected = 'expected' in issue ? issue.expected : 'values' in issue ? issue.values.join(' or ') : 'value';
     return [{ pointer, message: `"${String(path.at(-1))}" is missing`, mend: `add it: ${String(expected)}` }];
@@ -117,6 +179,30 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, shape: JsonSchema):
   }
   if (issue.code === 'custom') return [{ pointer, message: `needs ${issue.message}`, mend: undefined }];
   return [{ pointer, message: `${quote(found)}: ${issue.message}`, mend: undefined }];
+}
+
+/** What is wrong with the branch of a union that the value's type means; where it means none, the types that are known. */
+function branchProblems(
+  issue: z.core.$ZodIssueInvalidUnion,
+  value: unknown,
+  shape: JsonSchema,
+): Omit<Problem, 'line'>[] {
+  const meant = issue.errors.find(
+    (issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  );
+  if (meant)
+    return meant.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, value, shape));
+  const types = issue.errors.flatMap((issues) =>
+    issues.flatMap((one) => ('expected' in one ? [String(one.expected)] : [])),
+  );
+  const message = `${quote(at(issue.path, value, shape).found)}: expected ${types.join(' or ')}`;
+  return [{ pointer: pointerOf(issue.path), message, mend: undefined }];
+}
+
+/** The words that tell the shapes of a union apart. */
+function constantsAt(path: readonly PropertyKey[], key: string, value: unknown, whole: JsonSchema): string[] {
+  const above = path.length === 0 ? whole : below(at(path.slice(0, -1), value, whole).shape, path.at(-1) ?? '');
+  return (above?.anyOf ?? above?.oneOf ?? []).map((branch) => String(branch.properties?.[key]?.const));
 }
 
 /** The keys and indices that a JSON pointer goes through in a value. */

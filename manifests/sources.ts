@@ -10,7 +10,7 @@ import { didYouMean } from './near.ts';
 import { laterProblem } from './parse.ts';
 import { sortByPath } from './tar.ts';
 
-/** One file or link below the root of a source; modes are 0644 or 0755. Folders are only there for what is in them. */
+/** One file or link below the root of a source; modes are 0644 or 0755 unless the manifest says otherwise. Folders are only there for what is in them. */
 export type SourceEntry =
   | {
       readonly type: 'file';
@@ -46,7 +46,12 @@ const never = new Set(['.git', 'manifest.json', 'manifest.lock.json']);
  */
 export async function readSource(
   directory: string,
-  source: { readonly path: string; readonly include: readonly string[]; readonly exclude: readonly string[] },
+  source: {
+    readonly path: string;
+    readonly include: readonly string[];
+    readonly exclude: readonly string[];
+    readonly modes?: Readonly<Record<string, string>>;
+  },
   { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
 ): Promise<SourceTree> {
   const root = await locate(directory, source.path, `${pointer}/path`);
@@ -90,6 +95,16 @@ export async function readSource(
   if (entries.length === 0) {
     throw laterProblem('missing-source', `${pointer}/path`, `"${source.path}" holds no file that is included`);
   }
+  return makeTree(withModes(entries, source.modes ?? {}));
+}
+
+/** The part of a tree that fits some patterns; it may be empty. */
+export function partOfTree(tree: SourceTree, patterns: readonly string[]): SourceTree {
+  const fits = makeMatcher(patterns);
+  return makeTree(tree.entries.filter(({ path: relative }) => fits(relative)));
+}
+
+function makeTree(entries: readonly SourceEntry[]): SourceTree {
   const sorted = sortByPath(entries);
   const facts = sorted.map((entry) =>
     entry.type === 'file'
@@ -97,6 +112,17 @@ export async function readSource(
       : [0o777, 'symlink', entry.path, 0, entry.target],
   );
   return { digest: digestOf(canonicalJson(facts)), entries: sorted };
+}
+
+/** Of several patterns that fit, the longest counts: the order of keys means nothing in JSON. */
+function withModes(entries: readonly SourceEntry[], modes: Readonly<Record<string, string>>): SourceEntry[] {
+  const rules = Object.entries(modes)
+    .sort(([left], [right]) => right.length - left.length || (left < right ? -1 : 1))
+    .map(([pattern, mode]) => ({ fits: makeMatcher([pattern]), mode: Number.parseInt(mode, 8) }));
+  return entries.map((entry) => {
+    const rule = entry.type === 'file' ? rules.find(({ fits }) => fits(entry.path)) : undefined;
+    return entry.type === 'file' && rule ? { ...entry, mode: rule.mode } : entry;
+  });
 }
 
 /** One file that the manifest names. Throws as `readSource`. */
@@ -132,7 +158,7 @@ export async function* readContent(file: string, sha256: string): AsyncIterable<
 }
 
 /** The real path of something below the manifest's folder. */
-async function locate(directory: string, relative: string, pointer: string): Promise<string> {
+export async function locate(directory: string, relative: string, pointer: string): Promise<string> {
   const root = await realpath(directory);
   let found: string;
   try {

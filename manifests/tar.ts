@@ -5,7 +5,13 @@ import { ManifestError } from './error.ts';
 export type TarEntry = TarOwner & { readonly path: string } & (
     | { readonly type: 'directory' }
     | { readonly type: 'symlink'; readonly target: string }
-    | { readonly type: 'file'; readonly size: number; readonly content: () => AsyncIterable<Uint8Array> }
+    | {
+        readonly type: 'file';
+        readonly size: number;
+        readonly content: () => AsyncIterable<Uint8Array>;
+        /** `security.capability`, kept as GNU tar's --xattrs does (pax SCHILY.xattr). */
+        readonly capability?: Uint8Array;
+      }
   );
 
 /** Permission bits (07777) and numeric owners, written as they are. */
@@ -21,12 +27,15 @@ const maxUstarId = 0o7777777;
 const maxUstarSize = 0o77777777777;
 
 /**
- * The tar of the entries, in the order of their path's parts; parents that are missing are added as 0755 root.
+ * The tar of the entries, in the order of their path's parts; parents that are missing are added as 0755 root. All have one time.
  * Throws `source-changed` where a content isn't as long as its entry says.
  */
-export async function* writeTar(entries: Iterable<TarEntry>): AsyncIterable<Uint8Array> {
+export async function* writeTar(
+  entries: Iterable<TarEntry>,
+  { epochSeconds = 0 }: { readonly epochSeconds?: number } = {},
+): AsyncIterable<Uint8Array> {
   for (const entry of inOrder(entries)) {
-    yield headerOf(entry);
+    yield headerOf(entry, epochSeconds);
     if (entry.type !== 'file') continue;
     let written = 0;
     for await (const chunk of entry.content()) {
@@ -64,7 +73,7 @@ function inOrder(entries: Iterable<TarEntry>): TarEntry[] {
   return sortByPath([...byPath.values()]);
 }
 
-function headerOf(entry: TarEntry): Buffer {
+function headerOf(entry: TarEntry, time: number): Buffer {
   const path = entry.type === 'directory' ? `${entry.path}/` : entry.path;
   const target = entry.type === 'symlink' ? entry.target : '';
   const size = entry.type === 'file' ? entry.size : 0;
@@ -75,6 +84,9 @@ function headerOf(entry: TarEntry): Buffer {
     size > maxUstarSize && paxRecord('size', String(size)),
     entry.uid > maxUstarId && paxRecord('uid', String(entry.uid)),
     entry.gid > maxUstarId && paxRecord('gid', String(entry.gid)),
+    entry.type === 'file' &&
+      entry.capability !== undefined &&
+      paxRecord('SCHILY.xattr.security.capability', entry.capability),
   ].filter((record) => record !== false);
   const header = block({
     name: split?.name ?? Buffer.from(path).subarray(0, 100),
@@ -85,6 +97,7 @@ function headerOf(entry: TarEntry): Buffer {
     size: size > maxUstarSize ? 0 : size,
     flag: { file: '0', symlink: '2', directory: '5' }[entry.type],
     target: Buffer.from(target).subarray(0, 100),
+    time,
   });
   if (records.length === 0) return header;
   const pax = Buffer.concat(records);
@@ -97,6 +110,7 @@ function headerOf(entry: TarEntry): Buffer {
     size: pax.length,
     flag: 'x',
     target: Buffer.alloc(0),
+    time,
   });
   return Buffer.concat([paxHeader, pax, Buffer.alloc(paddingOf(pax.length)), header]);
 }
@@ -118,6 +132,7 @@ interface Fields extends TarOwner {
   readonly size: number;
   readonly flag: string;
   readonly target: Buffer;
+  readonly time: number;
 }
 
 function block(fields: Fields): Buffer {
@@ -129,12 +144,12 @@ function block(fields: Fields): Buffer {
   octal(fields.uid, 108, 7);
   octal(fields.gid, 116, 7);
   octal(fields.size, 124, 11);
-  octal(0, 136, 11);
+  octal(fields.time, 136, 11);
   header.write(fields.flag, 156, 'latin1');
   fields.target.copy(header, 157);
   header.write('ustar\x0000', 257, 'latin1');
-  octal(0, 329, 7);
-  octal(0, 337, 7);
+  // GNU tar leaves the device of a pax header empty.
+  for (const at of fields.flag === 'x' ? [] : [329, 337]) octal(0, at, 7);
   fields.prefix.copy(header, 345);
   header.fill(' ', 148, 156);
   const sum = header.reduce((total, byte) => total + byte, 0);
@@ -143,8 +158,12 @@ function block(fields: Fields): Buffer {
 }
 
 /** `LENGTH key=value\n`, where LENGTH counts itself. */
-function paxRecord(key: string, value: string): Buffer {
-  const rest = Buffer.from(` ${key}=${value}\n`);
+function paxRecord(key: string, value: string | Uint8Array): Buffer {
+  const rest = Buffer.concat([
+    Buffer.from(` ${key}=`),
+    typeof value === 'string' ? Buffer.from(value) : value,
+    Buffer.from('\n'),
+  ]);
   let length = rest.length;
   while (length !== rest.length + String(length).length) length = rest.length + String(length).length;
   return Buffer.concat([Buffer.from(String(length)), rest]);

@@ -6,20 +6,23 @@ import { homeOf } from '../config.ts';
 import { writeWhole } from '../write-whole.ts';
 import type { CommonOptions } from './operation-commands.ts';
 import { openOutput } from './output.ts';
+import { addProjectCommands } from './project.ts';
 
 export function addManifest(program: Command, signal: AbortSignal): void {
   const manifest = program
     .command('manifest')
-    .description('Checks, locks and describes manifests. No daemon is needed.');
+    .description('Makes, checks, locks and describes manifests. No daemon is needed.');
   const output = () => {
     const { json = false, quiet = false } = program.opts<CommonOptions>();
     return openOutput({ json, quiet });
   };
 
+  addProjectCommands(manifest, output, signal);
+
   manifest
     .command('check')
     .argument('<file>', 'the manifest')
-    .description('Says whether a manifest is right, and every place where it is not.')
+    .description('Says whether a manifest is right, and every place where it is not, with the mend.')
     .addHelpText('after', '\nExample:\n  hermesh manifest check examples/shop/manifest.json')
     .action(async (file: string) => {
       const { loadManifest } = await import('#daemon/deploy');
@@ -46,7 +49,9 @@ export function addManifest(program: Command, signal: AbortSignal): void {
     .command('lock')
     .argument('<file>', 'the manifest')
     .option('--refresh', 'ask the mirror for what is new, instead of keeping what was asked within the hour')
-    .description('Writes manifest.lock.json: the exact versions and hashes of the packages that the manifest names.')
+    .description(
+      'Writes manifest.lock.json: exact versions and hashes of the packages of containers and of build steps.',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
@@ -68,7 +73,7 @@ export function addManifest(program: Command, signal: AbortSignal): void {
       const target = lockFileOf(loaded.file);
       writeWhole(target, formatLock(lock), 0o644);
       const count = new Set(
-        Object.values(lock.containers)
+        [...Object.values(lock.containers), ...Object.values(lock.steps).flatMap((steps) => Object.values(steps))]
           .flatMap((platforms) => Object.values(platforms))
           .flatMap(({ packages: locked }) => locked.map(({ sha256 }) => sha256)),
       ).size;
@@ -77,7 +82,9 @@ export function addManifest(program: Command, signal: AbortSignal): void {
 
   manifest
     .command('schema')
-    .description('Prints the JSON Schema of manifest.json.')
+    .description(
+      'Prints the JSON Schema (draft 2020-12) of manifest.json, for editors and checks; x- keys are free in it.',
+    )
     .addHelpText('after', '\nExample:\n  hermesh manifest schema > manifest.schema.json')
     .action(async () => {
       const { manifestJsonSchema } = await import('#manifests');

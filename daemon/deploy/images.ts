@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
 import type { PackageSource } from '#manifests/debian';
+import { makeBaseSource } from '../bases.ts';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord, ManifestRecord } from '../kinds.ts';
 
@@ -63,12 +64,13 @@ async function loadLock(manifestFile: string): Promise<Lock | undefined> {
 }
 
 export function openImages(blobs: BlobStore, packages: PackageSource): Images {
+  const bases = makeBaseSource({});
   return {
     blobs,
     async build(file, { useCache }, { report, signal }) {
       const loaded = await loadManifest(file);
       const lock = await loadLock(file);
-      const build = await buildImages({ ...loaded, lock, blobs, packages, report, signal, useCache });
+      const build = await buildImages({ ...loaded, lock, blobs, packages, bases, report, signal, useCache });
       const canonical = Buffer.from(canonicalJson(loaded.manifest));
       await blobs.write([canonical], { expected: loaded.digest, maxBytes: maxManifestBytes, signal });
       return { ...loaded, lock, build };
@@ -97,7 +99,7 @@ export function recordsOf({ manifest, digest, build }: BuiltManifest): readonly 
         container: image.container,
         manifestDigest: digest,
         buildKey: image.buildKey,
-        platform: manifest.packaging.platforms[0] ?? 'linux/amd64',
+        platform: image.platform,
         digest: image.digest,
         configDigest: image.configDigest,
         sizeBytes: image.sizeBytes,

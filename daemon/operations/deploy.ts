@@ -8,11 +8,16 @@ const file = z.string().min(1).max(4096).describe('path of the manifest on the h
 
 const image = z.object({
   container: z.string(),
+  platform: z.string(),
   buildKey: z.string(),
   digest: z.string(),
   configDigest: z.string(),
   sizeBytes: z.int(),
   cached: z.boolean(),
+  changes: z
+    .array(z.object({ input: z.string(), was: z.string().optional(), is: z.string().optional() }))
+    .optional()
+    .describe('what differs from the last build of the container here; only where it was asked for'),
 });
 
 const container = z.object({
@@ -29,7 +34,11 @@ export const build = declare({
   title: 'Build a manifest',
   sentence:
     'Builds the OCI images of a manifest and its lock; the same manifest gives the same digests on every stack.',
-  input: z.object({ file, cache: z.boolean().default(true).describe('take what this stack built before') }),
+  input: z.object({
+    file,
+    cache: z.boolean().default(true).describe('take what this stack built before'),
+    explain: z.boolean().default(false).describe('say which inputs changed since the last build'),
+  }),
   output: z.object({ manifestDigest: z.string(), images: z.array(image), ms: z.int() }),
   hints: 'change',
   http: { method: 'POST', path: '/api/builds' },
@@ -37,7 +46,7 @@ export const build = declare({
     words: 'build',
     positional: ['file'],
     paths: ['file'],
-    examples: ['hermesh build examples/shop/manifest.json'],
+    examples: ['hermesh build examples/shop/manifest.json', 'hermesh build manifest.json --explain'],
   },
   text: ({ manifestDigest, images, ms }) =>
     [
@@ -46,11 +55,18 @@ export const build = declare({
         ['CONTAINER', 'IMAGE', 'SIZE', ''],
         images.map((one) => [one.container, one.digest, megabytes(one.sizeBytes), one.cached ? 'cached' : 'built']),
       ),
+      ...images.flatMap(({ container: name, changes }) =>
+        (changes ?? []).map(({ input, was, is }) => `${name}: ${input}: ${was ?? 'nothing'} -> ${is ?? 'nothing'}`),
+      ),
     ].join('\n'),
-  async run(context, { file: path, cache }, call) {
+  async run(context, { file: path, cache, explain }, call) {
     const started = performance.now();
-    const built = await context.runs.build(path, { useCache: cache }, call);
-    return { ...built.build, images: [...built.build.images], ms: Math.round(performance.now() - started) };
+    const { build: made } = await context.runs.build(path, { useCache: cache }, call);
+    const images = made.images.map(({ changes, ...one }) => ({
+      ...one,
+      ...(explain && changes !== undefined && { changes: [...changes] }),
+    }));
+    return { manifestDigest: made.manifestDigest, images, ms: Math.round(performance.now() - started) };
   },
 });
 

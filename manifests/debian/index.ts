@@ -1,7 +1,7 @@
 // The door of the Debian wing: exact packages by name, and what is in them.
 
 export { readDeb } from './deb.ts';
-export type { Compression } from './decompress.ts';
+export { type Compression, decompress } from './decompress.ts';
 export {
   type MemoryPackage,
   makeDeb,
@@ -10,4 +10,4 @@ export {
   unknownPackage,
 } from './memory-source.ts';
 export { architectureOf, type LockedPackage, lockedPackageSchema, type PackageSource } from './package-source.ts';
-export { type ReadEntry, readTar } from './untar.ts';
+export { type ReadEntry, readForeignTar, readTar } from './untar.ts';

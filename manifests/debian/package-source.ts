@@ -1,6 +1,6 @@
 // The seam to an archive of Debian packages: which exact packages some names need, and the bytes of each.
 import { z } from 'zod';
-import type { Platform } from '../schema.ts';
+import type { Platform } from '#manifests/schema';
 
 const text = z.string().min(1).max(512);
 

@@ -14,6 +14,10 @@ export interface ReadEntry {
   /** Where a link points: for a hard link, an earlier path of the archive. */
   readonly target: string;
   readonly content: AsyncIterable<Uint8Array>;
+  /** Where its content begins, in bytes from the beginning of the archive. */
+  readonly offset: number;
+  /** `security.capability`, where it has one (pax SCHILY.xattr). */
+  readonly capability: Buffer | undefined;
 }
 
 /** The largest package of Debian has about 100,000 files. */
@@ -24,7 +28,24 @@ const maxPaxBytes = 64 * 1024;
 const maxFileBytes = 8 * 1024 ** 3;
 
 /** The entries of a tar, in its order. Throws `invalid-package` for damage, devices and paths that lead out. */
-export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncIterable<ReadEntry> {
+export function readTar(source: AsyncIterable<Uint8Array>): AsyncIterable<ReadEntry> {
+  return readEntries(source, (flag, name) => {
+    throw damaged(`"${name}", which is neither a file, a folder nor a link (type "${flag}")`);
+  });
+}
+
+/** As `readTar`, for layers that others made: devices and pipes are there as empty files, since their path is all that is asked. */
+export function readForeignTar(source: AsyncIterable<Uint8Array>): AsyncIterable<ReadEntry> {
+  return readEntries(source, (flag, name) => {
+    if ('346'.includes(flag)) return 'file';
+    throw damaged(`"${name}" of the unknown type "${flag}"`);
+  });
+}
+
+async function* readEntries(
+  source: AsyncIterable<Uint8Array>,
+  other: (flag: string, name: string) => ReadEntry['type'],
+): AsyncIterable<ReadEntry> {
   await using reader = new ByteReader(source);
   let pax: ReadonlyMap<string, string> = new Map();
   let longName: string | undefined;
@@ -55,11 +76,12 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncIterable
     const plain = textOf(header, 0, 100);
     const entry = {
       path: safePath(pax.get('path') ?? longName ?? (prefix === '' ? plain : `${prefix}/${plain}`)),
-      type: typeOf(flag, plain),
+      type: typeOf(flag, plain, other),
       mode: numberAt(header, 100, 8) & 0o7777,
       uid: Number(pax.get('uid') ?? numberAt(header, 108, 8)),
       gid: Number(pax.get('gid') ?? numberAt(header, 116, 8)),
       target: pax.get('linkpath') ?? longTarget ?? textOf(header, 157, 100),
+      capability: bytesOf(pax.get(capabilityKey)),
     };
     if (!Number.isSafeInteger(entry.uid) || !Number.isSafeInteger(entry.gid))
       throw damaged('an owner that is no number');
@@ -70,8 +92,9 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncIterable
     longName = undefined;
     longTarget = undefined;
     const bodyBytes = entry.type === 'file' ? size : 0;
-    const end = reader.position + bodyBytes;
-    yield { ...entry, size: bodyBytes, content: reader.stream(bodyBytes) };
+    const offset = reader.position;
+    const end = offset + bodyBytes;
+    yield { ...entry, size: bodyBytes, content: reader.stream(bodyBytes), offset };
     // What the caller left unread is passed over.
     for await (const _ of reader.stream(end - reader.position));
     await reader.take(paddingOf(bodyBytes));
@@ -79,12 +102,16 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncIterable
   }
 }
 
-function typeOf(flag: string, name: string): ReadEntry['type'] {
+function typeOf(
+  flag: string,
+  name: string,
+  other: (flag: string, name: string) => ReadEntry['type'],
+): ReadEntry['type'] {
   if (flag === '0' || flag === '\0' || flag === '7') return name.endsWith('/') ? 'directory' : 'file';
   if (flag === '1') return 'hardlink';
   if (flag === '2') return 'symlink';
   if (flag === '5') return 'directory';
-  throw damaged(`"${name}", which is neither a file, a folder nor a link (type "${flag}")`);
+  return other(flag, name);
 }
 
 async function takePadded(reader: ByteReader, size: number, most: number): Promise<Buffer> {
@@ -103,6 +130,12 @@ function safePath(raw: string): string {
 }
 
 const numbers = new Set(['size', 'uid', 'gid']);
+const capabilityKey = 'SCHILY.xattr.security.capability';
+
+/** Kept as Latin-1, in which every byte is a character. */
+function bytesOf(latin1: string | undefined): Buffer | undefined {
+  return latin1 === undefined ? undefined : Buffer.from(latin1, 'latin1');
+}
 
 /** `LENGTH key=value\n` records (POSIX pax). */
 function paxOf(body: Buffer): Map<string, string> {
@@ -114,7 +147,9 @@ function paxOf(body: Buffer): Map<string, string> {
     if (!Number.isInteger(length) || end <= space || end > body.length || body[end - 1] !== 0x0a) {
       throw damaged('a pax header that is not well formed');
     }
-    const record = utf8(body.subarray(space + 1, end - 1));
+    const bytes = body.subarray(space + 1, end - 1);
+    const isXattr = bytes.toString('latin1', 0, 32).includes('.xattr.');
+    const record = isXattr ? bytes.toString('latin1') : utf8(bytes);
     const equals = record.indexOf('=');
     const key = record.slice(0, equals);
     if (key.startsWith('GNU.sparse.')) throw damaged('a sparse file, which no package has');

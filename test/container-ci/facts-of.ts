@@ -1,9 +1,9 @@
 // Facts for tests of what is made from them: a healthy container, and whatever a test changes about it.
 import type { ContainerState } from '#container-ci';
+import { manifestSchema } from '#manifests/schema';
 import { makeEvidenceBook } from '../../container-ci/evidence.ts';
 import type { Facts } from '../../container-ci/facts.ts';
 import { makeHealth } from '../../container-ci/health.ts';
-import { manifestSchema } from '../../manifests/schema.ts';
 
 export const at = Date.parse('2026-01-01T12:00:00Z');
 

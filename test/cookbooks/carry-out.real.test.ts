@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDockerEngine } from '#container-ci/docker';
 import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
-import { manifestSchema } from '../../manifests/schema.ts';
+import { manifestSchema } from '#manifests/schema';
 import { eventually } from '../support/deadline.ts';
 import { callEngine, engineWanted, startPrivateEngine } from '../support/private-engine.ts';
 import { makeSmallImage, type SmallImage, serveSmallImages } from '../support/small-image.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Engine, type MemoryImage, makeMemoryEngine } from '#container-ci';
 import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
-import { type Manifest, manifestSchema } from '../../manifests/schema.ts';
+import { type Manifest, manifestSchema } from '#manifests/schema';
 
 const signal = AbortSignal.timeout(60_000);
 const stack = 'stack-a';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ContainerSummary, makeLabels, type RunStep } from '#container-ci';
 import { planRun, planStop, type RunRequest } from '#cookbooks';
-import { type Manifest, manifestSchema } from '../../manifests/schema.ts';
+import { type Manifest, manifestSchema } from '#manifests/schema';
 
 const shop = (containers: Record<string, object> = {}): Manifest =>
   manifestSchema.parse({

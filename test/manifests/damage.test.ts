@@ -157,15 +157,15 @@ test('a disk that is full is told as such wherever it fills, nothing half stays,
   const request = { ...(await makeShopLike(source.path, { padBytes: 300_000 })), signal, report: () => {} };
   const mount = path.join(folder.path, 'small');
   await mkdir(mount);
-  await run('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=0700', 'tmpfs', mount]);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', mount]);
   try {
     const ballast = path.join(mount, 'ballast');
     const blobs = await openBlobStore(path.join(mount, 'blobs'));
     const failures = new Set<string>();
     // With more and more room the build gets further and fills the disk elsewhere.
-    for (let room = 4096; room < 3 << 20; room += 180_000) {
+    for (let room = 4096; room < 6 << 20; room += 360_000) {
       await rm(path.join(mount, 'blobs/sha256'), { recursive: true, force: true });
-      await writeFile(ballast, Buffer.alloc((4 << 20) - room - 65_536));
+      await writeFile(ballast, Buffer.alloc((8 << 20) - room - 65_536));
       await buildImages({ ...request, blobs }).then(
         () => failures.add('built'),
         (error: { code?: string; mayRetry?: boolean; message: string }) => {

@@ -53,6 +53,41 @@ test('what cannot be canonical is refused', () => {
   assert.throws(() => canonicalJson('\ud800'));
 });
 
+test('canonical JSON is that of RFC 8785: order by UTF-16, shortest numbers, fewest escapes', () => {
+  // Section 3.2.2 and 3.2.3, and numbers of appendix B.
+  const sample =
+    '{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],"string":"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/","literals":[null,true,false]}';
+  assert.equal(
+    canonicalJson(JSON.parse(sample)),
+    '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}',
+  );
+  const keys = { '\u20ac': 1, '\r': 2, '\ufb33': 3, '1': 4, '\ud83d\ude00': 5, '\u0080': 6, '\u00f6': 7 };
+  assert.deepEqual(
+    [...canonicalJson(keys).matchAll(/:(\d)/g)].map(([, value]) => Number(value)),
+    [2, 4, 6, 7, 1, 5, 3],
+  );
+  const numbers: readonly [string, string][] = [
+    ['0000000000000000', '0'],
+    ['8000000000000000', '0'],
+    ['0000000000000001', '5e-324'],
+    ['8000000000000001', '-5e-324'],
+    ['7fefffffffffffff', '1.7976931348623157e+308'],
+    ['4340000000000000', '9007199254740992'],
+    ['c340000000000000', '-9007199254740992'],
+    ['4430000000000000', '295147905179352830000'],
+    ['44b52d02c7e14af5', '9.999999999999997e+22'],
+    ['44b52d02c7e14af6', '1e+23'],
+    ['444b1ae4d6e2ef4f', '999999999999999900000'],
+    ['444b1ae4d6e2ef50', '1e+21'],
+    ['3eb0c6f7a0b5ed8c', '9.999999999999997e-7'],
+    ['3eb0c6f7a0b5ed8d', '0.000001'],
+    ['41b3de4355555554', '333333333.33333325'],
+    ['becbf647612f3696', '-0.0000033333333333333333'],
+    ['43143ff3c1cb0959', '1424953923781206.2'],
+  ];
+  for (const [bits, text] of numbers) assert.equal(canonicalJson(Buffer.from(bits, 'hex').readDoubleBE()), text);
+});
+
 type Edit = (manifest: Manifest & { containers: Record<string, Manifest['containers'][string]> }) => void;
 const keeps: Record<string, Edit> = {
   'its description': (manifest) => Object.assign(manifest.project, { description: 'another' }),
@@ -99,9 +134,10 @@ test('another source, package or platform changes the build key', () => {
   assert.ok(web);
   const other = `sha256:${'f'.repeat(64)}` as const;
   for (const inputs of [
-    { ...full.inputs, applications: { app: other } },
+    { ...full.inputs, content: { 'app/source': other } },
     { ...full.inputs, files: [other] },
     { ...full.inputs, packages: other },
+    { ...full.inputs, base: other },
     { ...full.inputs, platform: 'linux/arm64' as const },
   ]) {
     assert.notEqual(makeBuildKey(manifest, web, inputs), full.buildKeys['web']);

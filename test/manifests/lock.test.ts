@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatLock, lockManifest, parseLock, parseManifest } from '#manifests';
 import { makeMemoryPackageSource } from '#manifests/debian';
-import { lockedPackages } from '../../manifests/lock.ts';
+import { lockedPackages, lockedToolchain } from '../../manifests/lock.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const manifestOf = (debian: string[]) =>
@@ -53,4 +53,37 @@ test('a lock with an address, a path that leads out or a short hash is refused w
       message: new RegExp(`/containers/a/linux~1amd64/packages/0/${key}`),
     });
   }
+});
+
+test('a lock holds the toolchain of each step for each platform of its users, and no step is built with another', async () => {
+  const of = (debian: string[]) =>
+    parseManifest(
+      JSON.stringify({
+        manifest_version: '1.0',
+        project: { name: 'p' },
+        applications: {
+          app: {
+            runtime: { debian: ['libtool'] },
+            build: { steps: [{ name: 'make', debian, run: ['make'] }] },
+          },
+        },
+        containers: { a: { applications: ['app'], platforms: ['linux/arm64', 'linux/amd64'] } },
+      }),
+      { file: 'manifest.json' },
+    );
+  const made = await lockManifest(of(['tool']), packages, { signal, report: () => {} });
+  assert.deepEqual(Object.keys(made.steps['app']?.['make'] ?? {}).sort(), ['linux/amd64', 'linux/arm64']);
+  const place = { application: 'app', step: 'make' };
+  const names = lockedToolchain(of(['tool']), made, place, 'linux/arm64').map(({ name }) => name);
+  assert.deepEqual(names, ['libtool', 'tool']);
+  assert.equal(formatLock(parseLock(formatLock(made), { file: 'l' })), formatLock(made));
+  assert.throws(() => lockedToolchain(of([]), made, place, 'linux/amd64'), {
+    code: 'lock-mismatch',
+    message: /step "make" of "app"/,
+  });
+});
+
+test('a lock of before there were steps and bases is still read', () => {
+  const old = parseLock('{"lock_version": "1.0", "containers": {}}', { file: 'l' });
+  assert.deepEqual(old, { lock_version: '1.0', containers: {}, steps: {}, bases: {} });
 });

@@ -32,7 +32,10 @@ test('the manifest of the example is valid, and its containers start bottom-up',
 test('defaults are written out', () => {
   const manifest = parseManifest(withContainers({ a: {} }), where);
   assert.equal(manifest.containers['a']?.restart, 'unless-stopped');
-  assert.deepEqual(manifest.packaging, { format: 'hermesh-oci/1', platforms: ['linux/amd64'] });
+  assert.equal(manifest.packaging.format, 'hermesh-oci/1');
+  assert.deepEqual(manifest.packaging.platforms, ['linux/amd64']);
+  assert.deepEqual(manifest.lifecycle.stages, ['dev', 'test', 'pre-deploy', 'stage', 'prod']);
+  assert.equal(manifest.federation.sync.interval_seconds, 3600);
 });
 
 test('an unknown key is refused with its place, its line and the near key', () => {

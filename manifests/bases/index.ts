@@ -1,0 +1,12 @@
+// The door of the bases: what images are built on, and how its layers come into the store.
+export {
+  type BaseSource,
+  baseReference,
+  type LayerCompression,
+  type OpenedImage,
+  type OpenedTree,
+  type WantedBase,
+} from './base-source.ts';
+export { type BaseConfig, invalidBase, parseBaseConfig } from './image-json.ts';
+export { openLayout } from './layout.ts';
+export { type MemoryImage, makeMemoryBaseSource } from './memory-source.ts';
