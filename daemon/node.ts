@@ -5,12 +5,15 @@ import { type HealthStatus, openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
 import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
 import {
+  bringMissing,
   describeEngine,
   type EngineState,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
+  makePulls,
   makeRuns,
+  makeShelf,
   openEngineLink,
   openImages,
   stateNow,
@@ -18,9 +21,10 @@ import {
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { openBlobStore } from '#manifests';
+import { openBlobStore, openPartialStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
+import { holdingKind, openExchange } from '#registry/exchange';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
@@ -97,7 +101,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       name: options.config.name,
       ...(options.config.zone === undefined ? {} : { zone: options.config.zone }),
       network,
-      kinds: [...daemonKinds],
+      kinds: [...daemonKinds, holdingKind],
       mayStand,
       clock: { ...systemClock, now, monotonic },
       random: randomBytes,
@@ -108,6 +112,18 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 
   const config = { ...options.config, name: await nameOf(registry, options.config) };
 
+  const exchange = parts.use(
+    openExchange({
+      network,
+      shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
+      directory: registry.directory,
+      clock: { ...systemClock, now, monotonic },
+      random,
+      log: room('exchange'),
+      reach: (stack, limit) => registry.reach(stack, limit),
+      fault: (stack, fault) => registry.fault(stack, fault),
+    }),
+  );
   const images = openImages(blobs, lazyPackageSource(home.apt));
   const observer = engine.engine
     ? parts.use(
@@ -166,8 +182,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
+  const pulls = makePulls({ blobs, exchange, registry, deed });
   const runs = makeRuns({
     images,
+    pulls,
     engine,
     registry,
     pullAccess,
@@ -189,6 +207,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     audit,
     images,
     runs,
+    pulls,
     log,
     links,
     addresses: () => network.addresses(),
@@ -232,7 +251,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       invoke,
       cis,
       group: (work) => database.group(work),
-      blobs,
+      blobs: bringMissing(blobs, exchange),
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,

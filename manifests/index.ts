@@ -12,5 +12,6 @@ export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
+export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
 export { containersInOrder, stepsInOrder } from './relations.ts';
 export type { BuildStepRun, RunBuildStep } from './step-results.ts';

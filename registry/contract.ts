@@ -144,6 +144,8 @@ export interface Registry extends AsyncDisposable {
   confirmed(): boolean;
   /** Whether feeds of other stacks may still be missing: no round of anti-entropy with a member was completed yet. */
   syncing(): boolean;
+  /** A member did that wrong in an exchange of those above: it is counted with its other faults, told, and in the end cut off. */
+  fault(stack: StackId, fault: 'wrong-bytes' | 'junk'): void;
   /** Connects to a member that isn't connected. Throws `unknown-stack`, `unreachable`, `refused` or `timed-out`. */
   reach(stack: StackId, options: { signal: AbortSignal }): Promise<void>;
   /** The members, each time that they or their presence changed. */

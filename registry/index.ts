@@ -29,6 +29,7 @@ export type {
   Listener,
   Network,
   PeerEvent,
+  PiecesHandler,
   ProtocolOptions,
   RequestOptions,
   StackId,

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Broadcast } from './broadcast.ts';
 import { type Identity, makeIdentity } from './identity.ts';
 import { type ChannelEnd, openChannelPair } from './memory-channel.ts';
+import { answerInPieces, type StreamServed, untilAborted } from './memory-pieces.ts';
 import {
   type Access,
   type Channel,
@@ -15,6 +16,7 @@ import {
   mayOpen,
   type Network,
   type PeerEvent,
+  type PiecesHandler,
   type ProtocolOptions,
   type RequestOptions,
   type StackId,
@@ -98,6 +100,7 @@ class MemoryNetwork implements Network {
   /** What is under way with a peer ends with the connection. */
   readonly #ends = new Map<StackId, AbortController>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
+  readonly #streamProtocols = new Map<string, StreamServed>();
   readonly #channelProtocols = new Map<
     string,
     { options: ChannelOptions; accept: (channel: Channel) => ChannelListener }
@@ -171,6 +174,26 @@ class MemoryNetwork implements Network {
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#protocols.set(protocol, { options, handler });
+  }
+
+  async *requestStream(
+    stack: StackId,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): AsyncIterable<Uint8Array> {
+    const other = this.#peers.get(stack);
+    if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
+    await this.#hub.carried(this.stack, stack, signal);
+    const access = other.admits(this.stack);
+    const served = access && { access, ...other.#streamProtocols.get(protocol) };
+    const carried = () => this.#hub.carried(stack, this.stack, signal);
+    yield* answerInPieces(served, { stack, from: this.stack, request, options: { ...options, signal }, carried });
+  }
+
+  serveStream(protocol: string, options: ProtocolOptions, handler: PiecesHandler): void {
+    this.#streamProtocols.set(protocol, { options, handler });
   }
 
   async openChannel(
@@ -333,20 +356,6 @@ async function ask(
     );
   }
   return new Uint8Array(answer);
-}
-
-/** The promise's own outcome, or `timed-out` once the signal is aborted. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(
-        new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason }),
-      );
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function linkOf(one: StackId, other: StackId): string {

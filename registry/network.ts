@@ -23,12 +23,15 @@ export interface Exchange {
 
 export type Handler = (request: Uint8Array, exchange: Exchange) => Promise<Uint8Array>;
 
+/** Answers piece by piece; the next piece is asked for once the other side has room for it. */
+export type PiecesHandler = (request: Uint8Array, exchange: Exchange) => AsyncIterable<Uint8Array>;
+
 export interface ProtocolOptions {
   /** Whom it is served for; a member may not open what is for invites, nor the other way round. */
   readonly access: Access;
   /** The largest request that is read, in bytes; the stream of a longer one is reset. */
   readonly maxRequestBytes: number;
-  /** After this the stream is reset, in milliseconds. */
+  /** After this the stream is reset, in milliseconds; an answer in pieces may take so long for each of them. */
   readonly timeoutMs: number;
   /** Exchanges that are answered at a time, of one peer at most an eighth; others wait for their turn. No bound where left out. */
   readonly maxAtOnce?: number;
@@ -95,6 +98,17 @@ export interface Network extends AsyncDisposable {
     options: RequestOptions,
   ): Promise<Uint8Array>;
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
+  /**
+   * As `request`, for an answer that is read as it comes: who reads slowly slows the sender, and who stops ends the stream.
+   * An answer that was cut short throws; one that ended well ends.
+   */
+  requestStream(
+    stack: StackId,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): AsyncIterable<Uint8Array>;
+  serveStream(protocol: string, options: ProtocolOptions, handler: PiecesHandler): void;
   /** A stream to a connected member that stays open for messages both ways; throws `unreachable`, `refused` or `timed-out`. */
   openChannel(
     stack: StackId,

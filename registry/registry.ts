@@ -286,6 +286,10 @@ class OpenRegistry implements Registry {
     return this.#start.isSyncing;
   }
 
+  fault(stack: StackId, fault: 'wrong-bytes' | 'junk'): void {
+    this.#spread.fault(stack, fault);
+  }
+
   reach(stack: StackId, options: { signal: AbortSignal }): Promise<void> {
     return this.#connections.reach(stack, options);
   }

@@ -5,7 +5,7 @@ import { RegistryError, type RequestOptions } from '#registry';
 /** The length in front of a message: four bytes, big-endian. */
 const prefixBytes = 4;
 /** Handed to the muxer at once; the rest waits for it to drain. */
-const chunkBytes = 64 * 1024;
+export const chunkBytes = 64 * 1024;
 
 /** One request and its answer on a stream of its own. */
 export async function ask(
@@ -87,7 +87,8 @@ export function timedOut(signal: AbortSignal): RegistryError {
   return new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason });
 }
 
-function asRegistryError(
+/** A fault of the transport as the seam tells it. */
+export function asRegistryError(
   error: unknown,
   { remotePeer }: Connection,
   protocol: string,

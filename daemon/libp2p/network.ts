@@ -14,6 +14,7 @@ import {
   type Log,
   type Network,
   type PeerEvent,
+  type PiecesHandler,
   type ProtocolOptions,
   RegistryError,
   type RequestOptions,
@@ -26,6 +27,7 @@ import { ask, openStream, receive, send, timedOut } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
 import { type MemberNode, makeMemberNode } from './node.ts';
+import { answerInPieces, askInPieces } from './pieces.ts';
 import { Turns } from './turns.ts';
 
 export interface Libp2pOptions {
@@ -168,6 +170,34 @@ class Libp2pNetwork implements Network {
 
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#serve(protocol, options, handler);
+  }
+
+  async *requestStream(
+    stack: StackId,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): AsyncIterable<Uint8Array> {
+    yield* askInPieces(this.#connectionTo(stack), protocol, request, options);
+  }
+
+  serveStream(protocol: string, options: ProtocolOptions, handler: PiecesHandler): void {
+    this.#gate.need(protocol, options.access);
+    const answer = async (stream: Stream, connection: Connection): Promise<void> => {
+      const from = connection.remotePeer.toString();
+      const end = new AbortController();
+      stream.addEventListener('close', () => end.abort(), { once: true });
+      const signal = AbortSignal.any([this.#stop.signal, end.signal]);
+      try {
+        await answerInPieces(stream, options, { signal }, (request) =>
+          handler(request, { from, access: this.#gate.of(from) ?? options.access, signal }),
+        );
+      } catch (error) {
+        this.#log.debug({ protocol, error }, 'answer in pieces was reset');
+        stream.abort(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    this.#handle(protocol, answer, maxStreams);
   }
 
   async openChannel(

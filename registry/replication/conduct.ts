@@ -3,7 +3,15 @@ import type { StackId } from '../network.ts';
 import { Budget, type Rate } from './budget.ts';
 
 /** What a peer can do wrong with what it sends. */
-export type Fault = 'refused-shape' | 'refused-signature' | 'other-mesh' | 'oversized' | 'junk' | 'flood' | 'republish';
+export type Fault =
+  | 'refused-shape'
+  | 'refused-signature'
+  | 'other-mesh'
+  | 'oversized'
+  | 'junk'
+  | 'flood'
+  | 'republish'
+  | 'wrong-bytes';
 
 /** The protocols whose exchanges are counted against a peer. */
 export type Asked = 'heads' | 'roster' | 'feed';
@@ -18,7 +26,8 @@ export interface Consequence {
 
 /**
  * A peer is cut at 100 points. Bytes that no stack of this mesh makes weigh most; what a busy or confused peer may do
- * weighs little: 500 messages above its budget, or 1,000 that were known.
+ * weighs little: 500 messages above its budget, or 1,000 that were known. A wrong byte of a blob cuts at once: holders check
+ * what they give, so that it is no disk that rots.
  */
 const maxPoints = 100;
 const pointsOf = {
@@ -29,6 +38,7 @@ const pointsOf = {
   junk: 10,
   flood: 0.2,
   republish: 0.1,
+  'wrong-bytes': 100,
 } as const satisfies Record<Fault, number>;
 /** Points that are forgiven a second: one known message a second costs nothing. */
 const forgivenPerSecond = 1 / 6;

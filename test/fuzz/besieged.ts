@@ -216,6 +216,8 @@ function twisted(network: Network, twist: () => Twist): Network {
       network.serve(protocol, options, async (request, exchange) =>
         twist()({ protocol, way: 'answer' }, await handler(request, exchange)),
       ),
+    requestStream: (...at) => network.requestStream(...at),
+    serveStream: (...at) => network.serveStream(...at),
     openChannel: (...at) => network.openChannel(...at),
     serveChannel: (...at) => network.serveChannel(...at),
     publish: (topic, message) => network.publish(topic, twist()({ protocol: topic, way: 'published' }, message)),
