@@ -1,2 +1,18 @@
 // The door of the supply chain: what an image is made of, who says so, and whether it may run.
+export { type AttestWork, attestImage } from './attest.ts';
+export { type Finding, gatherFacts, type ImageFacts, type Trust, type Witness } from './facts.ts';
+export {
+  type Expected,
+  type Judge,
+  judgeByManifest,
+  type Reason,
+  reproductionsOf,
+  type Verdict,
+  verifyImage,
+} from './gate.ts';
+export { type ImageParts, readImageParts } from './image-parts.ts';
+export { type BuildFacts, makeProvenance, type ReadProvenance, readProvenance } from './provenance.ts';
+export { attach, type Referrer, readBundle, referrersOf } from './referrers.ts';
 export { makeSbom, type SbomSubject } from './sbom.ts';
+export { bundleMediaType, type KeyOf, openBundle, type SignedStatement, type Signer, signStatement } from './sign.ts';
+export { type ImageName, makeStatement, predicateTypes, type Statement, whatOf } from './statement.ts';
