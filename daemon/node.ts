@@ -197,7 +197,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   };
   const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
   serveOperations(
-    network,
+    registry.network,
     (stack) => registry.member(stack)?.role,
     (operation, input, principal, until) =>
       invoke(operation, input, { principal, report: () => undefined, signal: until }),

@@ -36,13 +36,14 @@ export function answerRenewal(
   membership: Membership,
   request: Uint8Array,
   from: StackId,
-): { readonly answer: Uint8Array; readonly stated: readonly Statement[] } {
+): { readonly answer: Uint8Array; readonly stated: readonly Statement[]; readonly isJunk?: boolean } {
   const refuse = (code: string, message: string, stated: readonly Statement[] = []) => ({
     answer: toBytes({ code, message }),
     stated,
   });
   const read = fromBytes(requestSchema, request, maxRenewRequestBytes);
-  if (read?.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
+  if (!read) return { ...refuse('wrong-mesh', 'the request cannot be read here'), isJunk: true };
+  if (read.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
   const added = membership.add(read.show);
   const member = membership.roster.memberships.get(from);
   if (member?.state !== 'valid') return refuse('revoked', 'your certificate was given up or revoked', added);

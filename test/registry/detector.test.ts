@@ -224,7 +224,7 @@ test('a stack that lost its incarnation begins above what the others heard of it
   const [identity] = sky.identities;
   assert.ok(identity);
   const old = signBeat({ mesh, stack: identity.stack, incarnation: 7, counter: 3, state: 'running' }, identity);
-  const deeds = sky.at(0).claims([[old.wire, 0]], sky.now);
+  const { deeds } = sky.at(0).claims([[old.wire, 0]], sky.now);
   assert.deepEqual(
     deeds.filter(({ type }) => type === 'keep'),
     [{ type: 'keep', incarnation: 8 }],
