@@ -13,6 +13,8 @@ import type { Standing } from './standing.ts';
 export interface ZoneWiring {
   readonly self: StackId;
   readonly network: Network;
+  /** The mesh's time. */
+  readonly meshNow: () => number;
   readonly options: RegistryOptions;
   readonly membership: Membership;
   readonly feeds: Feeds;
@@ -29,11 +31,13 @@ export interface ZoneWiring {
 
 /** The zones of this registry, at work until the signal is aborted. */
 export function openZones(wiring: ZoneWiring): Zones {
-  const { self, network, options, membership, feeds, directory, standing, members, ownFeed, chance, signal } = wiring;
+  const { self, network, meshNow, options, membership, feeds, directory, standing, members, ownFeed, chance, signal } =
+    wiring;
   const { clock, log } = options;
   return new Zones({
     self,
     network,
+    meshNow,
     roster: () => membership.roster,
     member: (stack) => membership.valid(stack),
     feeds,

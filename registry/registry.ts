@@ -244,6 +244,7 @@ class OpenRegistry implements Registry {
     this.#zones = openZones({
       self,
       network,
+      meshNow: judged.now,
       options,
       membership,
       feeds,

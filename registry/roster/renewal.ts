@@ -146,14 +146,14 @@ export class Renewal {
     const own = roster.memberships.get(identity.stack);
     const connected = new Set(network.connected());
     const hasExpired = !membership.valid(identity.stack);
-    return [...roster.memberships.values()]
-      .filter(({ stack, state, role }) => {
-        if (stack === identity.stack || state !== 'valid' || !own) return false;
-        if (!hasExpired && !connected.has(stack) && !roster.isFounder(identity.stack)) return false;
-        return (
-          roster.isFounder(stack) || roster.isFounder(identity.stack) || (role === 'admin' && own.role !== 'admin')
-        );
-      })
+    const able = [...roster.memberships.values()].filter(({ stack, state, role }) => {
+      if (stack === identity.stack || state !== 'valid' || !own) return false;
+      return roster.isFounder(stack) || roster.isFounder(identity.stack) || (role === 'admin' && own.role !== 'admin');
+    });
+    // Others are dialled where none is connected: a zone may have no admin, and in a large one not everybody is connected.
+    const near = able.filter(({ stack }) => connected.has(stack));
+    const isNear = near.length > 0 && !hasExpired && !roster.isFounder(identity.stack);
+    return (isNear ? near : able)
       .map(({ stack }) => ({ stack, rank: (connected.has(stack) ? 0 : 1) + chance() }))
       .sort((a, b) => a.rank - b.rank)
       .slice(0, maxAsked)
