@@ -123,6 +123,13 @@ export function verifyStatement(wire: Uint8Array): Statement | undefined {
   return read;
 }
 
+/** Whether it is a statement of a known type whose signature is wrong: what a newer stack makes isn't. */
+export function isForged(wire: Uint8Array): boolean {
+  if (verifyStatement(wire)) return false;
+  const parts = fromBytes(statementSchema, wire, maxStatementBytes);
+  return parts !== undefined && fromSignedBytes(payloadSchema, parts[0], maxStatementBytes) !== undefined;
+}
+
 function readStatement(wire: Uint8Array): Statement | undefined {
   const parts = fromBytes(statementSchema, wire, maxStatementBytes);
   if (!parts) return undefined;
