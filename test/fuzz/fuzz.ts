@@ -65,7 +65,8 @@ function inputOf(target: Target, odd: readonly unknown[], chance: Chance): { inp
   if (way >= 0.92) return { input: encode(oneOf(chance, odd), chance, 0), isSpoilt: false };
   const valid = target.valid(chance);
   if (way >= 0.9) return { input: valid, isSpoilt: false };
-  return { input: spoiltOf(target, valid, way, odd, chance), isSpoilt: true };
+  // Alone in its buffer, as from a stream: what is kept of one input must not keep its neighbours.
+  return { input: new Uint8Array(spoiltOf(target, valid, way, odd, chance)), isSpoilt: true };
 }
 
 function spoiltOf(target: Target, valid: Uint8Array, way: number, odd: readonly unknown[], chance: Chance): Uint8Array {
