@@ -6,6 +6,7 @@ import { extendRoster, readRoster, rightful } from '../../registry/roster/roster
 import { makeStatement, type Payload } from '../../registry/roster/statement.ts';
 import { fromBytes, toBytes } from '../../registry/wire.ts';
 import { besiege, refusalOf } from './besieged.ts';
+import { follows } from './outside.ts';
 import { members, mesh, owner, statements } from './wares.ts';
 
 test('bytes in place of a mark are refused as a request that cannot be read, and do not break the server of zones (failure mode 1)', async () => {
@@ -49,4 +50,14 @@ test('a certificate that comes after the leave that gives it up is given up, in 
   assert.equal(grown.digest, whole.digest);
   assert.equal(whole.memberships.get(one.stack)?.state, 'left');
   assert.deepEqual(grown.memberships.get(one.stack), whole.memberships.get(one.stack));
+});
+
+test('a WebSocket for what is no address is refused as the fault of who asks', async () => {
+  await using parts = new AsyncDisposableStack();
+  const target = await follows(parts);
+  // The first of the chances makes it a WebSocket, the second one leaves out the path.
+  for (const rest of ['/', '/[', '//', '/%zz:99999']) {
+    const chances = [0.1, 0.9];
+    assert.equal(await target.take(Buffer.from(rest), () => chances.shift() ?? 0), 'refused', rest);
+  }
 });

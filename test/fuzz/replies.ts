@@ -300,7 +300,9 @@ function renewal(): Target {
       let said = '';
       const log = {
         ...silentLog,
-        debug: (about: unknown) => void (said = gateOf((about as { error: unknown }).error)),
+        debug(about: unknown) {
+          said = gateOf((about as { error: unknown }).error);
+        },
       };
       const { promise, resolve } = Promise.withResolvers<void>();
       const chance = (): number => 0.5;
