@@ -9,7 +9,10 @@ import { PassThrough } from 'node:stream';
 import { encode as encodeCbor } from 'cborg';
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify';
 import { pino } from 'pino';
+import { z } from 'zod';
 import { type Cis, openLocalCis } from '#daemon/cis';
+import { operations } from '#daemon/operations';
+import { parseInput } from '#mcp';
 import { type Directory, loadOrMakeIdentity, type Network, openDatabase, RegistryError } from '#registry';
 import { zoneKind } from '#registry/zones';
 import { makeAuthenticate } from '../../daemon/http/authenticate.ts';
@@ -307,7 +310,42 @@ function called(): Target {
   };
 }
 
+/** Inputs of operations, as they come by HTTP, MCP and from other stacks: in their shape, or with what is wrong where. */
+function inputs(): Target {
+  const all = operations.map((operation) => {
+    const { properties = {} } = z.toJSONSchema(operation.input, { io: 'input', unrepresentable: 'any' });
+    const value = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [key, exampleOf(schema)]));
+    return { operation, value };
+  });
+  return {
+    name: 'the input of an operation',
+    valid: (chance) => json(oneOf(chance, all).value),
+    resigned: (chance, odd) => json(spoilValue(oneOf(chance, all).value, odd, chance)),
+    decodes: isJson,
+    take(bytes, chance) {
+      const text = Buffer.from(bytes).toString();
+      const { operation, value } = oneOf(chance, all);
+      const input: unknown = isJson(bytes) ? JSON.parse(text) : text;
+      // Most inputs belong to another operation: some of its own keys go along.
+      const mixed = typeof input === 'object' && input !== null && chance() < 0.5 ? { ...value, ...input } : input;
+      const read = parseInput(operation, mixed);
+      if ('input' in read) return 'read';
+      assert.ok(read.problems.length > 0 && read.problems.length <= 20);
+      for (const { pointer, message } of read.problems) assert.ok(typeof pointer === 'string' && message !== '');
+      return 'refused';
+    },
+    least: { refused: 0.3, read: 0.001 },
+  };
+}
+
+function exampleOf(schema: unknown): unknown {
+  const { type, enum: words, default: preset } = schema as { type?: string; enum?: unknown[]; default?: unknown };
+  if (preset !== undefined) return preset;
+  if (words) return words[0];
+  return { string: 'a', integer: 1, number: 1, boolean: true, array: [], object: {} }[type ?? ''] ?? 'a';
+}
+
 /** All of them. */
 export async function outside(parts: AsyncDisposableStack): Promise<Target[]> {
-  return [await identityFile(parts), recordBodies(), await hermes(parts), await follows(parts), called()];
+  return [await identityFile(parts), recordBodies(), await hermes(parts), await follows(parts), called(), inputs()];
 }
