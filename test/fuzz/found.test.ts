@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { extendRoster, readRoster, rightful } from '../../registry/roster/roster.ts';
-import { makeStatement, type Payload } from '../../registry/roster/statement.ts';
+import { makeStatement, type Payload, verifyStatement } from '../../registry/roster/statement.ts';
 import { fromBytes, toBytes } from '../../registry/wire.ts';
 import { besiege, refusalOf } from './besieged.ts';
+import { keptMb } from './fuzz.ts';
 import { follows } from './outside.ts';
 import { members, mesh, owner, statements } from './wares.ts';
 
@@ -60,4 +61,16 @@ test('a WebSocket for what is no address is refused as the fault of who asks', a
     const chances = [0.1, 0.9];
     assert.equal(await target.take(Buffer.from(rest), () => chances.shift() ?? 0), 'refused', rest);
   }
+});
+
+test('long statements that a member makes up are not kept in memory once they were verified', async () => {
+  const stack = members[0]?.stack ?? '';
+  const survivors = Array.from({ length: 100 }, (_, at) => at.toString(16).padStart(64, '0'));
+  const before = await keptMb();
+  for (let at = 0; at < 3_000; at += 1) {
+    const { wire } = makeStatement({ type: 'revocation', mesh, stack, at, survivors }, owner);
+    assert.ok(verifyStatement(new Uint8Array(wire)));
+  }
+  const grownMb = (await keptMb()) - before;
+  assert.ok(grownMb < 8, `${grownMb} MB are kept`);
 });

@@ -169,7 +169,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 /** What is kept after a collection, in MB: the second one counts the buffers that the first one let go. */
-async function keptMb(): Promise<number> {
+export async function keptMb(): Promise<number> {
   collect();
   await turn();
   collect();
