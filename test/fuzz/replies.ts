@@ -1,7 +1,8 @@
 // What other members answer when they are asked: each answer is read by the driver that asked, whose other questions are answered truly.
 import assert from 'node:assert/strict';
-import { type Database, type Network, openDatabase, RegistryError, registryMigrations } from '#registry';
+import type { Database } from '#registry';
 import { FeedStore, Feeds, nodesAt, positionOf, rootOf, verifyWhole } from '#registry/feeds';
+import { Conduct, Replica, Spread } from '#registry/replication';
 import { Membership, Renewal, RosterStore } from '#registry/roster';
 import { leavesOf } from '../../registry/feeds/trie.ts';
 import { exchangeBeats } from '../../registry/liveness/beats.ts';
@@ -20,59 +21,12 @@ import { Summaries } from '../../registry/zones/summaries.ts';
 import { identityOf, silentLog } from '../support/constellation.ts';
 import { HandClock } from './besieged.ts';
 import type { Target } from './fuzz.ts';
-import { below, type Chance, oneOf } from './mutate.ts';
+import { below, encode, oneOf, spoilValue } from './mutate.ts';
 import * as wares from './wares.ts';
+import { gateOf, oneSpoilt, openMembership, openStore, resigned, self, Wire } from './wire.ts';
 
 const { mesh, owner, members, statements } = wares;
-const self = identityOf('self');
 const { signal } = new AbortController();
-
-/** A network whose only other side says what it is told to; what is served is kept, to be asked. */
-class Wire {
-  readonly served = new Map<string, (request: Uint8Array) => Promise<Uint8Array>>();
-  /** Undefined where it doesn't answer. */
-  answer: (protocol: string, request: Uint8Array) => Uint8Array | undefined | Promise<Uint8Array> = () => undefined;
-
-  get network(): Network {
-    const request = async (_: string, protocol: string, bytes: Uint8Array): Promise<Uint8Array> => {
-      const answer = await this.answer(protocol, bytes);
-      if (answer) return answer;
-      throw new RegistryError('unreachable', 'Cannot reach it');
-    };
-    const requestWithKey = (_: unknown, __: unknown, protocol: string, bytes: Uint8Array) =>
-      request('', protocol, bytes);
-    const serve = (protocol: string, _: unknown, handler: (request: Uint8Array, from: object) => Promise<Uint8Array>) =>
-      void this.served.set(protocol, (bytes) => handler(bytes, { from: owner.stack, signal }));
-    const rest = { stack: self.stack, connected: () => [owner.stack], disconnect: async () => undefined };
-    return { ...rest, request, requestWithKey, serve, publish: () => undefined } as unknown as Network;
-  }
-}
-
-const openStore = (): Database => openDatabase(':memory:', [registryMigrations]);
-
-/** The input in the place of one of the first answers; before it what is true, and after it nothing most of the time. */
-function oneSpoilt(input: Uint8Array, truths: readonly Uint8Array[], chance: Chance): () => Uint8Array | undefined {
-  const place = below(chance, truths.length);
-  let asked = 0;
-  return () => {
-    const at = asked;
-    asked += 1;
-    if (at === place) return input;
-    return at < place || chance() < 0.3 ? truths[at % truths.length] : undefined;
-  };
-}
-
-/** Errors that end an exchange are answers that can't be read, or of the network; nothing else may come out of one. */
-function gateOf(error: unknown): string {
-  const isKnown = error instanceof RegistryError || (error instanceof Error && /cannot be read/.test(error.message));
-  assert.ok(isKnown, error instanceof Error ? error.stack : String(error));
-  return error instanceof RegistryError ? error.code : 'shape';
-}
-
-const resigned =
-  (all: readonly Uint8Array[]) =>
-  (chance: Chance, odd: readonly unknown[]): Uint8Array =>
-    toBytes(wares.resignWithin(readValue(oneOf(chance, all)), chance, odd));
 
 function beats(): Target {
   const wire = new Wire();
@@ -108,14 +62,6 @@ function beats(): Target {
     },
     least: { shape: 0.3, taken: 0.05 },
   };
-}
-
-/** The roster of the mesh of the wares, as a member has it that knows the first statements only. */
-function openMembership(): { membership: Membership; database: Database } {
-  const database = openStore();
-  const membership = new Membership(new RosterStore(database), self, () => 5_000);
-  membership.enter(mesh, statements.slice(0, 2));
-  return { membership, database };
 }
 
 function roster(): Target {
@@ -160,6 +106,67 @@ function roster(): Target {
       return stated > 0 ? 'stated' : gate;
     },
     least: { read: 0.1, stated: 0.01 },
+  };
+}
+
+/** Heads as another member answers them: they lead to questions, and never to another epoch, for which its own key would be needed. */
+function heads(): Target {
+  const wire = new Wire();
+  const clock = new HandClock();
+  const { membership, database } = openMembership(3);
+  const never = (): void => assert.fail('nobody signed another history of the own feed');
+  const stacks = [self, owner, ...members].map(({ stack }) => stack);
+  const around = {
+    ...{ self: self.stack, mesh: () => mesh, isMember: () => true, rosterDigest: () => '', chance: () => 0.5 },
+    ...{ members: () => stacks, candidates: () => [] },
+  };
+  const openReplica = (of: typeof self, on: Database): { feeds: Feeds; replica: Replica } => {
+    const feeds = new Feeds(new FeedStore(on), of, () => undefined);
+    return { feeds, replica: new Replica(feeds, around, { batchMs: 100, antiEntropyMs: 1e12 }, 0) };
+  };
+  const theirs = openReplica(identityOf('other'), openStore());
+  for (const each of wares.deltas) assert.equal(theirs.feeds.apply(each), 'applied');
+  const parts = theirs.replica.part('');
+  const other = 'ab'.repeat(32);
+  const answers = [
+    toBytes({ roster: null, parts: [parts] }),
+    toBytes({ roster: other, parts: null }),
+    toBytes({ roster: null, parts: [{ prefix: 'a', split: Array.from({ length: 16 }, () => new Uint8Array(8)) }] }),
+    toBytes({ roster: other, parts: [parts, theirs.replica.part('a1')] }),
+  ];
+  let compared = 0;
+  const spread = new Spread({
+    ...{ network: wire.network, membership, clock, signal, log: silentLog, metrics: noMetrics },
+    ...{ conduct: new Conduct({ batchMs: 100 }), reach: async () => undefined, ...openReplica(self, database) },
+    ...{ changed: () => undefined, stated: () => undefined, moved: () => undefined, due: () => undefined },
+    ...{ renew: never, cloned: never },
+    exchanged: () => {
+      compared += 1;
+    },
+  });
+  return {
+    name: 'an answer about heads',
+    valid: (chance) => oneOf(chance, answers),
+    resigned: (chance, odd) => encode(spoilValue(readValue(oneOf(chance, answers)), odd, chance), chance, 0),
+    async take(bytes, chance) {
+      clock.jump(70_000);
+      const place = chance() < 0.7 ? 0 : 1;
+      let [asked, pulls] = [0, 0];
+      wire.answer = (protocol) => {
+        if (protocol !== '/hermesh/heads/1.0.0') {
+          pulls += 1;
+          return undefined;
+        }
+        assert.ok(asked < 10, 'an exchange ends');
+        asked += 1;
+        return asked - 1 === place ? bytes : answers[0];
+      };
+      compared = 0;
+      await spread.exchange(owner.stack);
+      return compared === 0 ? 'refused' : pulls > 0 ? 'led on' : 'compared';
+    },
+    check: () => assert.ok(clock.waiting < 20, `${clock.waiting} timers wait`),
+    least: { refused: 0.2, compared: 0.05, 'led on': 0.02 },
   };
 }
 
@@ -330,5 +337,5 @@ function renewal(): Target {
 
 /** Fresh ones each time: they keep what they are given. */
 export function replies(): Target[] {
-  return [beats(), roster(), feed(), zones(), renewal()];
+  return [beats(), roster(), heads(), feed(), zones(), renewal()];
 }
