@@ -215,6 +215,8 @@ export function encode(value: unknown, chance: Chance, rate: number): Uint8Array
 
 /** What is written goes here first: a buffer for each item would cost more than the parsers do. */
 const maxPage = 1024 * 1024;
+/** More than any stream hands over: what is repeated within what is repeated is cut off there. */
+const maxEncoded = 4 * 1024 * 1024;
 let page = Buffer.alloc(maxPage);
 let used = 0;
 
@@ -234,6 +236,7 @@ function put8(byte: number): void {
 }
 
 function write(value: unknown, chance: Chance, rate: number): void {
+  if (used > maxEncoded) return;
   const isOdd = rate > 0 && chance() < rate;
   if (isOdd && chance() < 0.2) put8(0xc1);
   if (value instanceof Uint8Array) {
