@@ -86,12 +86,15 @@ export interface Besieged extends AsyncDisposable {
     readonly identity: ReturnType<typeof identityOf>;
     readonly network: Network;
     readonly registry: Registry;
+    /** What it logged as errors: its key signs what this test spoilt, so it finds another one with its identity. */
+    readonly faults: readonly unknown[];
   };
   readonly invite: InviteToken;
   /** What the rogue sends from now on passes through this. */
   twist: Twist;
-  /** What the besieged logged as errors, and as warnings. */
-  readonly faults: unknown[];
+  /** What the besieged logged as errors: nobody has its key, so nothing that is sent may make it say or do anything. */
+  readonly faults: readonly unknown[];
+  /** What it logged as warnings. */
   readonly told: readonly Readonly<Record<string, unknown>>[];
   /** What it counted, by name and what. */
   readonly counted: ReadonlyMap<string, number>;
@@ -111,7 +114,6 @@ export async function besiege(seed: number): Promise<Besieged> {
   const clock = new HandClock();
   const hub = new MemoryHub();
   const random = seededRandom(seed);
-  const faults: unknown[] = [];
   const told: Besieged['told'][number][] = [];
   const counted = new Map<string, number>();
   const count = (name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void => {
@@ -121,6 +123,7 @@ export async function besiege(seed: number): Promise<Besieged> {
   const state: { twist: Twist } = { twist: (_, bytes) => bytes };
   const open = async (name: string, wrap: (network: Network) => Network) => {
     const identity = identityOf(name);
+    const faults: unknown[] = [];
     const bare = parts.use(hub.open(identity));
     const database = parts.use(openDatabase(':memory:', [registryMigrations]));
     const network = wrap(bare);
@@ -138,7 +141,7 @@ export async function besiege(seed: number): Promise<Besieged> {
       }),
     );
     registry.write([{ kind: 'stack', name, body: { name, addresses: [...bare.addresses()] } }]);
-    return { identity, bare, database, network, registry };
+    return { identity, bare, database, network, registry, faults };
   };
   const self = await open('besieged', (network) => network);
   const pass = async (ms: number): Promise<void> => {
@@ -168,18 +171,9 @@ export async function besiege(seed: number): Promise<Besieged> {
   };
   const all = parts.move();
   return {
-    ...{
-      clock,
-      hub,
-      database: self.database,
-      registry: self.registry,
-      network: self.bare,
-      faults,
-      told,
-      counted,
-      pass,
-    },
-    rogue: { identity: rogue.identity, network: rogue.bare, registry: rogue.registry },
+    ...{ clock, hub, told, counted, pass, database: self.database, registry: self.registry, network: self.bare },
+    faults: self.faults,
+    rogue: { identity: rogue.identity, network: rogue.bare, registry: rogue.registry, faults: rogue.faults },
     invite: readToken(token),
     get twist() {
       return state.twist;
