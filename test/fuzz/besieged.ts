@@ -90,8 +90,11 @@ export interface Besieged extends AsyncDisposable {
   readonly invite: InviteToken;
   /** What the rogue sends from now on passes through this. */
   twist: Twist;
-  /** What the besieged logged as errors. */
+  /** What the besieged logged as errors, and as warnings. */
   readonly faults: unknown[];
+  readonly told: readonly Readonly<Record<string, unknown>>[];
+  /** What it counted, by name and what. */
+  readonly counted: ReadonlyMap<string, number>;
   /** Rows that were ever changed. */
   changes(): number;
   /** Lets time pass, and all that follows happen. */
@@ -109,6 +112,12 @@ export async function besiege(seed: number): Promise<Besieged> {
   const hub = new MemoryHub();
   const random = seededRandom(seed);
   const faults: unknown[] = [];
+  const told: Besieged['told'][number][] = [];
+  const counted = new Map<string, number>();
+  const count = (name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void => {
+    const key = `${name} ${labels['what'] ?? ''}`.trim();
+    counted.set(key, (counted.get(key) ?? 0) + by);
+  };
   const state: { twist: Twist } = { twist: (_, bytes) => bytes };
   const open = async (name: string, wrap: (network: Network) => Network) => {
     const identity = identityOf(name);
@@ -119,7 +128,12 @@ export async function besiege(seed: number): Promise<Besieged> {
       await openRegistry({
         ...{ database, identity, name, network, clock, kinds: [noteKind], mayStand: () => undefined, retryMs: 50 },
         random: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
-        log: { ...silentLog, error: (...line: unknown[]) => void faults.push(line) },
+        log: {
+          ...silentLog,
+          error: (...line: unknown[]) => void faults.push(line),
+          warn: (fields) => void (name === 'besieged' && told.push({ ...fields })),
+        },
+        ...(name === 'besieged' && { metrics: { count } }),
         replicate: { batchMs: 10, antiEntropyMs: 1_000, barrierMs: 300 },
       }),
     );
@@ -154,7 +168,17 @@ export async function besiege(seed: number): Promise<Besieged> {
   };
   const all = parts.move();
   return {
-    ...{ clock, hub, database: self.database, registry: self.registry, network: self.bare, faults, pass },
+    ...{
+      clock,
+      hub,
+      database: self.database,
+      registry: self.registry,
+      network: self.bare,
+      faults,
+      told,
+      counted,
+      pass,
+    },
     rogue: { identity: rogue.identity, network: rogue.bare, registry: rogue.registry },
     invite: readToken(token),
     get twist() {

@@ -96,7 +96,7 @@ export const channelled: Target = {
       },
       closed: () => undefined,
     };
-    keepChannel(stream as unknown as Stream, 'x', maxFrame, (_: Channel) => listener);
+    keepChannel(stream as unknown as Stream, 'x', { maxMessageBytes: maxFrame }, (_: Channel) => listener);
     for (const data of parted(bytes, chance)) {
       if (!isAborted) stream.dispatchEvent(Object.assign(new Event('message'), { data }));
     }

@@ -239,6 +239,13 @@ export function resignWithin(value: unknown, chance: Chance, odd: Odd): unknown 
 
 export type { Payload };
 
+/** A record of the first delta of an identity in any mesh, with its proof. */
+export function provenIn(other: string, signer: Signer): Uint8Array {
+  const [bytes, signature] = readValue(deltaIn(other, signer)) as [Uint8Array, Uint8Array];
+  const change = noteOf(5, 35);
+  return makeProvenRecord([bytes, signature], change, prove(trie, recordKey(change.kind, change.name)));
+}
+
 /** The first delta of an identity in any mesh. */
 export function deltaIn(other: string, signer: Signer): Uint8Array {
   const place = { mesh: other, feed: signer.stack, epoch: { counter: 1_000, nonce }, sequence: 1, previous: emptyRoot };
