@@ -22,7 +22,7 @@ import {
 import { DaemonError } from '../errors.ts';
 import { keepChannel, maxChannels } from './channel.ts';
 import { dialAny, requestWithKey, withPeer } from './dial.ts';
-import { ask, openStream, receive, send, timedOut } from './exchange.ts';
+import { ask, openStream, receive, send, unlessAborted } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
 import { type MemberNode, makeMemberNode } from './node.ts';
@@ -152,7 +152,7 @@ class Libp2pNetwork implements Network {
     }
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const connection = await this.#dial(stack, addresses, limit);
-    await Promise.race([this.#greet(connection), rejection(limit)]);
+    await unlessAborted(this.#greet(connection), limit);
   }
 
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
@@ -242,7 +242,11 @@ class Libp2pNetwork implements Network {
       });
     } else if (access !== 'member') {
       const timer = setTimeout(() => connection.abort(new Error('the invite had its time')), inviteConnectionMs);
-      connection.addEventListener('close', () => clearTimeout(timer), { once: true });
+      const ended = (): void => {
+        clearTimeout(timer);
+        this.#forget(connection);
+      };
+      connection.addEventListener('close', ended, { once: true });
     }
   }
 
@@ -289,6 +293,13 @@ class Libp2pNetwork implements Network {
     this.#events.send({ type: 'disconnected', stack });
   }
 
+  /** libp2p notes of each peer what it opens, for hours and more: each invite has a key of its own. */
+  #forget({ remotePeer }: Connection): void {
+    this.#open.peerStore.delete(remotePeer).catch((error: unknown) => {
+      this.#log.debug({ peer: remotePeer.toString(), error }, 'not forgotten');
+    });
+  }
+
   #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
     this.#gate.need(protocol, options.access);
     const turns = new Turns(options.maxAtOnce ?? Number.POSITIVE_INFINITY);
@@ -306,7 +317,7 @@ class Libp2pNetwork implements Network {
         using _turn = await turns.take(from, { signal });
         if (protocol === helloProtocol) this.#greeting(connection);
         const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
-        await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
+        await send(stream, await unlessAborted(handler(request, exchange), signal), { signal });
       } catch (error) {
         this.#log.debug({ protocol, error }, 'exchange was reset');
         stream.abort(error instanceof Error ? error : new Error(String(error)));
@@ -343,11 +354,3 @@ class Libp2pNetwork implements Network {
 }
 
 const empty = new Uint8Array();
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = (): void => reject(timedOut(signal));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-}

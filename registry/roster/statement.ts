@@ -98,7 +98,8 @@ export function makeStatement(
   signer: { readonly stack: StackId; sign(message: Uint8Array): Uint8Array },
 ): Statement {
   const body = toBytes(payload);
-  const wire = toBytes([body, signer.stack, signer.sign(signedMessage(body))]);
+  // Copied out of Node's pool of buffers: it is kept for as long as the roster stands, and would keep 64 KiB with it.
+  const wire = new Uint8Array(toBytes([body, signer.stack, signer.sign(signedMessage(body))]));
   return { payload, signer: signer.stack, id: idOf(body, signer.stack), wire };
 }
 
