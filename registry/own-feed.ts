@@ -29,6 +29,8 @@ export interface OwnFeedParts {
   readonly log: Log;
   /** The highest epoch counter of the own feed whose quarantine an admin lifted; 0 for none. */
   readonly pardoned: () => number;
+  /** Epoch counters at which it is proven that two stacks wrote the own feed. */
+  readonly accused: () => readonly number[];
   /** A delta is durable and may leave. */
   readonly committed: (delta: VerifiedDelta) => void;
   /** Records are to be read anew. */
@@ -95,6 +97,8 @@ export class OwnFeed {
       });
     }
     this.#parts.changed();
+    // What an earlier run was told of, or this one before it could sign.
+    for (const counter of this.#parts.accused()) this.cloned(counter);
   }
 
   /**
@@ -153,7 +157,7 @@ export class OwnFeed {
   cloned(counter: number): void {
     const { log, pardoned } = this.#parts;
     if (this.#isHolding || this.isQuarantined || counter <= pardoned()) return;
-    this.#clonedAt = Math.max(counter, this.#counter());
+    this.#clonedAt = counter;
     log.error(
       { counter: this.#clonedAt },
       'another stack runs with this identity: nothing more is signed here; end the other one, then let an admin pardon',

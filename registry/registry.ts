@@ -97,6 +97,10 @@ class OpenRegistry implements Registry {
       random,
       log,
       pardoned: () => membership.roster.pardons.get(self) ?? 0,
+      accused: () => {
+        const own = feeds.accusations(membership.roster.mesh).filter(([{ head }]) => head.feed === self);
+        return own.map(([{ head }]) => head.epoch.counter);
+      },
       changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();

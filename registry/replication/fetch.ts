@@ -1,5 +1,5 @@
 // Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
-import { type Applied, type Feeds, positionOf, type VerifiedHead, verifyWhole } from '#registry/feeds';
+import { type Applied, type Feeds, type VerifiedHead, verifyWhole } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -114,16 +114,23 @@ export class Fetch {
     const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
     const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
     const progress = (): void => replica.pulling(feed, from, this.#parts.clock.monotonic());
-    let have = isOwn ? null : (feeds.position(feed) ?? null);
+    let have = (isOwn ? replica.ownStart() : feeds.position(feed)) ?? null;
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await source.ask(have, null);
       if ('none' in answer) return [];
       if ('head' in answer) {
         const head = source.verify(answer.head);
         if (!head) return [{ type: 'report', what: 'refused', feed }];
-        if (isOwn) return replica.own(positionOf(head));
+        if (isOwn) return replica.own(head);
         progress();
         return 'records' in answer ? this.#takePages(source, answer, leave) : this.#repair(source, head, leave);
+      }
+      if (isOwn) {
+        const told = replica.ownDeltas(answer.deltas);
+        if (told.length > 0) return told;
+        // Nothing of it is another history: the head tells.
+        have = null;
+        continue;
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
       if (deeds.some(({ type }) => type === 'changed')) progress();

@@ -1,18 +1,20 @@
 // What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
 import {
   type Applied,
+  type Evidence,
   type Feeds,
   maxDeltaBytes,
   type Position,
   positionOf,
   relate,
+  type SignedHead,
   type VerifiedDelta,
   type VerifiedHead,
   verifyDelta,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
-import { sameBytes } from '../wire.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
+import { OwnHistory } from './own-history.ts';
 import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
 import { Pulls } from './pulls.ts';
 
@@ -70,13 +72,10 @@ export interface Surroundings {
 /** How what comes of the own feed is applied while a stack that starts doesn't know yet whether others are further on. */
 export type Restore = (apply: () => Applied) => Applied;
 
-/** Heads that this stack signed and remembers, to know those of another one with its identity: minutes of a busy one, some rounds of anti-entropy. */
-const maxSigned = 2_000;
-
 export class Replica {
-  #signed: { readonly counter: number; readonly hashes: Map<number, Uint8Array> } = { counter: 0, hashes: new Map() };
   readonly #feeds: Feeds;
   readonly #around: Surroundings;
+  readonly #own: OwnHistory;
   readonly #options: ReplicateOptions;
   readonly #pulls = new Pulls();
   readonly #published = new Published();
@@ -94,6 +93,7 @@ export class Replica {
   constructor(feeds: Feeds, around: Surroundings, options: Omit<ReplicateOptions, 'barrierMs'>, now: number) {
     this.#feeds = feeds;
     this.#around = around;
+    this.#own = new OwnHistory(feeds, around.self);
     this.#options = { ...defaultReplicateOptions, ...options };
     this.#roundAt = now + this.#spread(options.antiEntropyMs);
   }
@@ -120,7 +120,7 @@ export class Replica {
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
-    this.#remember(delta);
+    this.#own.remember(delta);
     this.#moved(delta.head.feed);
     this.#batchBytes += delta.wire.byteLength;
     if (this.#batchBytes > maxBatchBytes) this.#batch = [];
@@ -158,7 +158,7 @@ export class Replica {
   /** Takes in what was heard; statements come before the deltas that may need them. */
   take({ statements, evidence, fresh }: Heard, from: StackId, now: number): Deed[] {
     const deeds: Deed[] = statements.length > 0 ? [{ type: 'statements', wires: statements }] : [];
-    if (evidence) deeds.push(...this.#accused(evidence));
+    if (evidence) deeds.push(...this.accused(evidence));
     for (const each of fresh) {
       if (isDelta(each)) deeds.push(...this.#take(each, from, now));
       else deeds.push(...this.#told(each, from, now));
@@ -198,13 +198,32 @@ export class Replica {
   }
 
   /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
-  own(position: Position): Deed[] {
-    const relation = relate(this.#feeds.position(this.#around.self), position);
-    const { counter } = position.epoch;
-    // What this stack signed at that place is another head: two run with its identity, and both wrote.
-    if (relation === 'behind' && this.#signedOther(briefOf(position))) return [{ type: 'cloned', counter }];
-    const isPast = relation === 'same' || relation === 'behind';
-    return isPast ? [] : [{ type: 'renew', counter }];
+  own(head: VerifiedHead): Deed[] {
+    const said = this.#own.judge(head);
+    const { counter } = head.head.epoch;
+    if (said.says !== 'rival') return said.says === 'past' ? [] : [{ type: 'renew', counter }];
+    // Two run with this identity, and both wrote: the others are told, who may have heard of one of both only.
+    if (!said.evidence) return [{ type: 'cloned', counter }];
+    const isNews = this.#feeds.accuse(...said.evidence);
+    const message = evidenceMessage(said.evidence.map(signedOf) as [SignedHead, SignedHead]);
+    return [...this.accused(said.evidence), ...(isNews ? [{ type: 'publish', message } as const] : [])];
+  }
+
+  /** Where what others hold of the own feed is to be looked at from; undefined where this stack signed nothing yet. */
+  ownStart(): Position | undefined {
+    return this.#own.start();
+  }
+
+  /** Deltas of the own feed came from elsewhere, in their order: what proves another history goes before what is further on. */
+  ownDeltas(wires: readonly Uint8Array[]): Deed[] {
+    let deeds: Deed[] = [];
+    for (const wire of wires) {
+      const delta = verifyDelta(wire, this.#around.mesh());
+      if (typeof delta === 'string' || delta.head.feed !== this.#around.self) continue;
+      deeds = this.own(delta);
+      if (deeds.some(({ type }) => type === 'cloned')) return deeds;
+    }
+    return deeds;
   }
 
   /** 32 bytes over all heads of members. */
@@ -236,7 +255,7 @@ export class Replica {
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
       const isOwn = feed === this.#around.self && !this.#restore;
       const isWanted =
-        isNews || (isOwn && (relation === 'other-epoch' || (relation === 'behind' && this.#signedOther(brief))));
+        isNews || (isOwn && (relation === 'other-epoch' || (relation === 'behind' && this.#own.signedOther(brief))));
       return isWanted ? this.#pull(feed, from, now) : [];
     });
   }
@@ -272,7 +291,7 @@ export class Replica {
 
   #take(delta: VerifiedDelta, from: StackId, now: number): Deed[] {
     const { feed } = delta.head;
-    if (feed === this.#around.self && !this.#restore) return this.own(positionOf(delta));
+    if (feed === this.#around.self && !this.#restore) return this.#ownHeard(delta, from, now);
     if (!this.#around.isMember(feed)) return [];
     return this.applied(
       this.apply(delta, () => this.#feeds.apply(delta)),
@@ -285,34 +304,24 @@ export class Replica {
   /** A signed head whose changes were too large to be published. */
   #told(head: VerifiedHead, from: StackId, now: number): Deed[] {
     const position = positionOf(head);
-    if (position.feed === this.#around.self && !this.#restore) return this.own(position);
+    if (position.feed === this.#around.self && !this.#restore) return this.#ownHeard(head, from, now);
     return this.claims([briefOf(position)], from, now);
   }
 
+  /** What leads to a head that is further on may be another history: that is looked for before a new epoch hides it. */
+  #ownHeard(head: VerifiedHead, from: StackId, now: number): Deed[] {
+    return this.#own.mayFork(head) ? this.#pull(head.head.feed, from, now) : this.own(head);
+  }
+
   /** Two heads that prove an equivocation: whoever says so, the owner's signatures decide. */
-  #accused([one, other]: readonly [VerifiedHead, VerifiedHead]): Deed[] {
+  accused([one, other]: Evidence): Deed[] {
     const { feed } = one.head;
-    if (feed === this.#around.self) {
-      // While it starts, the barrier sees to it; later on others take nothing more of it, whichever of both it is.
-      return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
-    }
-    const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
+    const isOwn = feed === this.#around.self;
+    const isNews = (isOwn || this.#around.isMember(feed)) && this.#feeds.accuse(one, other);
+    // Others take nothing more of it, whichever of both it is. While it starts, it is kept until it may sign.
+    if (isOwn) return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
     if (isNews) this.#moved(feed);
     return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
-  }
-
-  /** Whether this stack signed another head at the place of that brief since it started, in the epoch that stands. */
-  #signedOther([, counter, sequence, , hash]: Brief): boolean {
-    const own = counter === this.#signed.counter ? this.#signed.hashes.get(sequence) : undefined;
-    return own !== undefined && !sameBytes(own.subarray(0, hash.byteLength), hash);
-  }
-
-  #remember({ head, hash }: VerifiedDelta): void {
-    if (head.epoch.counter !== this.#signed.counter) this.#signed = { counter: head.epoch.counter, hashes: new Map() };
-    const { hashes } = this.#signed;
-    const [oldest] = hashes.keys();
-    if (hashes.size >= maxSigned && oldest !== undefined) hashes.delete(oldest);
-    hashes.set(head.sequence, hash);
   }
 
   /** Two histories of the own feed: the barrier ends with an epoch above both. */
@@ -362,6 +371,10 @@ export class Replica {
 
 /** The largest answer to a pull of deltas: one delta or several. */
 export const maxPulledBytes = maxDeltaBytes;
+
+function signedOf({ bytes, signature }: VerifiedHead): SignedHead {
+  return [bytes, signature];
+}
 
 function isDelta(verified: VerifiedHead | VerifiedDelta): verified is VerifiedDelta {
   return 'wire' in verified;

@@ -10,6 +10,7 @@ import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import type { Asked, Conduct, Fault } from './conduct.ts';
+import { EvidenceExchange } from './evidence-exchange.ts';
 import { Fetch } from './fetch.ts';
 import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
 import { Hearing } from './hearing.ts';
@@ -71,6 +72,7 @@ export class Spread {
   readonly #hearing: Hearing;
   readonly #fetch: Fetch;
   readonly #rosters: RosterExchange;
+  readonly #evidence: EvidenceExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #cancelTimer = (): void => undefined;
 
@@ -82,6 +84,12 @@ export class Spread {
       return this.#answerHeads(request, from);
     });
     this.#rosters = new RosterExchange({ ...parts, admit: (from) => admit('roster', from) });
+    this.#evidence = new EvidenceExchange({
+      ...parts,
+      admit: (from) => admit('heads', from),
+      fault: (peer, fault) => this.fault(peer, fault),
+      do: (deeds) => this.do(deeds),
+    });
     this.#fetch = new Fetch({
       ...parts,
       admit,
@@ -185,6 +193,8 @@ export class Spread {
       parts = ask.length > 0 ? ((await this.#askHeads(peer, { ask })).parts ?? []) : [];
     }
     if (offer.length > 0) await this.#askHeads(peer, { offer: offer.slice(0, maxBriefs) });
+    // The roots differ, too, where one of both knows of an equivocation and the other one doesn't.
+    if (first.parts) await this.#evidence.with(peer);
   }
 
   async #askHeads(peer: StackId, request: z.infer<typeof headsRequest>): Promise<z.infer<typeof headsAnswer>> {
