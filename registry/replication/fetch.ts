@@ -1,5 +1,5 @@
 // Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
-import { type Applied, type Feeds, type VerifiedHead, verifyWhole } from '#registry/feeds';
+import { type Applied, emptyRoot, type Feeds, type VerifiedHead, verifyWhole } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -115,6 +115,7 @@ export class Fetch {
     const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
     const progress = (): void => replica.pulling(feed, from, this.#parts.clock.monotonic());
     let have = (isOwn ? replica.ownStart() : feeds.position(feed)) ?? null;
+    let isBefore = false;
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await source.ask(have, null);
       if ('none' in answer) return [];
@@ -136,8 +137,13 @@ export class Fetch {
       if (deeds.some(({ type }) => type === 'changed')) progress();
       this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
       if (answer.deltas.length === 0) return [];
-      // Deltas that don't lead on from here belong to another history: the pages tell.
-      have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
+      if (deeds.some(({ type }) => type === 'changed')) have = feeds.position(feed) ?? null;
+      // Deltas that don't lead on from here belong to another history. Where it is one of the same epoch, the head that it has in
+      // the place of the one here proves that; else the pages tell.
+      else if (have && !isBefore && replica.isFork(answer.deltas)) {
+        have = { ...have, sequence: have.sequence - 1, hash: emptyRoot };
+        isBefore = true;
+      } else have = null;
     }
     return [];
   }

@@ -13,6 +13,7 @@ import {
   verifyDelta,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
+import { sameBytes } from '../wire.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
 import { OwnHistory } from './own-history.ts';
 import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
@@ -181,6 +182,16 @@ export class Replica {
   apply(head: VerifiedHead, act: () => Applied): Applied {
     if (head.head.feed !== this.#around.self) return act();
     return this.#ownFault(head) ?? this.#restore?.(act) ?? 'known';
+  }
+
+  /** Whether deltas that were pulled begin right after the head that is here, in its epoch, and don't follow it. */
+  isFork([first]: readonly Uint8Array[]): boolean {
+    const delta = first && verifyDelta(first, this.#around.mesh());
+    if (!delta || typeof delta === 'string') return false;
+    const { feed, epoch, sequence, previous } = delta.head;
+    const here = this.#feeds.position(feed);
+    const isNext = here && relate(here, { ...here, epoch, sequence: sequence - 1 }) === 'same';
+    return Boolean(isNext) && !sameBytes(previous, here?.hash ?? previous);
   }
 
   /** What follows from having applied something of a feed that came from there. */
