@@ -97,10 +97,7 @@ class OpenRegistry implements Registry {
       random,
       log,
       pardoned: () => membership.roster.pardons.get(self) ?? 0,
-      accused: () => {
-        const own = feeds.accusations(membership.roster.mesh).filter(([{ head }]) => head.feed === self);
-        return own.map(([{ head }]) => head.epoch.counter);
-      },
+      testify: (head) => this.#spread.do(this.#replica.testify(head)),
       changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
@@ -217,7 +214,7 @@ class OpenRegistry implements Registry {
       },
       moved: () => this.#start.look(),
       stated: (statements) => news.stated(statements),
-      renew: (counter) => this.#ownFeed.renew(counter),
+      renew: (head) => this.#ownFeed.renew(head),
       cloned: (counter) => this.#ownFeed.cloned(counter),
       due: () => {
         this.#renewal.due();

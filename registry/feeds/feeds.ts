@@ -151,6 +151,11 @@ export class Feeds {
     return true;
   }
 
+  /** Another head in the place of one of the own feed, signed here: who has both knows that two stacks have this key. */
+  rivalOf({ head, hash }: VerifiedHead): VerifiedHead {
+    return makeDelta({ ...head, root: hash }, [], (message) => this.#identity.sign(message));
+  }
+
   /** The head that this stack signed at a place of its own feed, in the epoch that stands, while it is kept. */
   signedAt({ epoch, sequence }: Position, mesh: string): VerifiedHead | undefined {
     const { head } = this.#own();

@@ -7,7 +7,6 @@ import {
   type Position,
   positionOf,
   relate,
-  type SignedHead,
   type VerifiedDelta,
   type VerifiedHead,
   verifyDelta,
@@ -25,8 +24,8 @@ export type Deed =
   /** Compare heads and roster with that member, both ways. */
   | { readonly type: 'exchange'; readonly with: StackId }
   | { readonly type: 'pull'; readonly feed: string; readonly from: StackId }
-  /** The own feed was heard further on than it is here: begin an epoch with a counter above this one. */
-  | { readonly type: 'renew'; readonly counter: number }
+  /** The own feed was heard further on than it is here: begin an epoch with a counter above that head's. */
+  | { readonly type: 'renew'; readonly head: VerifiedHead }
   /** Another stack signs under this identity, in this epoch or a later one: sign nothing more. */
   | { readonly type: 'cloned'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
@@ -212,12 +211,15 @@ export class Replica {
   own(head: VerifiedHead): Deed[] {
     const said = this.#own.judge(head);
     const { counter } = head.head.epoch;
-    if (said.says !== 'rival') return said.says === 'past' ? [] : [{ type: 'renew', counter }];
+    if (said.says !== 'rival') return said.says === 'past' ? [] : [{ type: 'renew', head }];
     // Two run with this identity, and both wrote: the others are told, who may have heard of one of both only.
     if (!said.evidence) return [{ type: 'cloned', counter }];
-    const isNews = this.#feeds.accuse(...said.evidence);
-    const message = evidenceMessage(said.evidence.map(signedOf) as [SignedHead, SignedHead]);
-    return [...this.accused(said.evidence), ...(isNews ? [{ type: 'publish', message } as const] : [])];
+    return this.#tell(said.evidence);
+  }
+
+  /** Another stack goes on beginning epochs of the own feed: this one signs what proves it, so that the other one and all are told. */
+  testify(head: VerifiedHead): Deed[] {
+    return this.#tell([this.#feeds.rivalOf(head), head]);
   }
 
   /** Where what others hold of the own feed is to be looked at from; undefined where this stack signed nothing yet. */
@@ -319,6 +321,16 @@ export class Replica {
     return this.claims([briefOf(position)], from, now);
   }
 
+  #tell(evidence: Evidence): Deed[] {
+    const isNews = this.#feeds.accuse(...evidence);
+    const [one, other] = evidence;
+    const message = evidenceMessage([
+      [one.bytes, one.signature],
+      [other.bytes, other.signature],
+    ]);
+    return [...this.accused(evidence), ...(isNews ? [{ type: 'publish', message } as const] : [])];
+  }
+
   /** What leads to a head that is further on may be another history: that is looked for before a new epoch hides it. */
   #ownHeard(head: VerifiedHead, from: StackId, now: number): Deed[] {
     return this.#own.mayFork(head) ? this.#pull(head.head.feed, from, now) : this.own(head);
@@ -382,10 +394,6 @@ export class Replica {
 
 /** The largest answer to a pull of deltas: one delta or several. */
 export const maxPulledBytes = maxDeltaBytes;
-
-function signedOf({ bytes, signature }: VerifiedHead): SignedHead {
-  return [bytes, signature];
-}
 
 function isDelta(verified: VerifiedHead | VerifiedDelta): verified is VerifiedDelta {
   return 'wire' in verified;

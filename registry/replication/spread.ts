@@ -1,6 +1,6 @@
 // Drives replication over a network: serves and asks for heads and rosters, and does what the state machine decides.
 import { z } from 'zod';
-import type { Feeds } from '#registry/feeds';
+import type { Feeds, VerifiedHead } from '#registry/feeds';
 import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -55,7 +55,7 @@ export interface SpreadParts {
   /** Records of a feed changed. */
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
-  readonly renew: (counter: number) => void;
+  readonly renew: (head: VerifiedHead) => void;
   readonly cloned: (counter: number) => void;
   /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
@@ -133,7 +133,7 @@ export class Spread {
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
       else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
-      else if (deed.type === 'renew') this.#parts.renew(deed.counter);
+      else if (deed.type === 'renew') this.#parts.renew(deed.head);
       else if (deed.type === 'cloned') this.#parts.cloned(deed.counter);
       else this.#report(deed.what, deed.feed);
     }

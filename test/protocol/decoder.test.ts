@@ -354,6 +354,11 @@ test('each exchange is read, and its answer fits its request', () => {
     'none',
     'nodes 2 records 1',
     'head',
+    'evidence 0 wanted 0',
+    'evidence 0 wanted 1',
+    `given ${vectors.keys[0].stack.slice(-4)}`,
+    'evidence 1 wanted 0',
+    'evidence 0 wanted 0',
   ]);
   const read = vectors.exchanges.slice(0, 3).map(({ answer }) => decode(unhex(answer)));
   const [first, none, asked] = read.map((answer) => heads.headsExchange.answer(answer, 'answer'));
