@@ -1,9 +1,18 @@
 // Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
-import { type Applied, emptyRoot, type Feeds, type VerifiedHead, verifyWhole } from '#registry/feeds';
+import {
+  type Applied,
+  emptyRoot,
+  type Feeds,
+  relate,
+  type VerifiedHead,
+  verifyDelta,
+  verifyWhole,
+} from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
+import { sameBytes } from '../wire.ts';
 import type { Asked } from './conduct.ts';
 import { findDifference } from './difference.ts';
 import { type Page, Source, serveFeeds } from './feed-exchange.ts';
@@ -140,7 +149,7 @@ export class Fetch {
       if (deeds.some(({ type }) => type === 'changed')) have = feeds.position(feed) ?? null;
       // Deltas that don't lead on from here belong to another history. Where it is one of the same epoch, the head that it has in
       // the place of the one here proves that; else the pages tell.
-      else if (have && !isBefore && replica.isFork(answer.deltas)) {
+      else if (have && !isBefore && isFork(feeds, answer.deltas, membership.roster.mesh)) {
         have = { ...have, sequence: have.sequence - 1, hash: emptyRoot };
         isBefore = true;
       } else have = null;
@@ -199,4 +208,14 @@ export class Fetch {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }
   }
+}
+
+/** Whether deltas begin right after the head that is here, in its epoch, and don't follow it. */
+function isFork(feeds: Feeds, [first]: readonly Uint8Array[], mesh: string): boolean {
+  const delta = first && verifyDelta(first, mesh);
+  if (!delta || typeof delta === 'string') return false;
+  const { feed, epoch, sequence, previous } = delta.head;
+  const here = feeds.position(feed);
+  if (!here || relate(here, { ...here, epoch, sequence: sequence - 1 }) !== 'same') return false;
+  return !sameBytes(previous, here.hash);
 }

@@ -20,7 +20,8 @@ const maxSigned = 2_000;
 
 /** `rival`: two heads of one place, which need two writers; `evidence` is there while the own one is still kept. */
 export type Said =
-  | { readonly says: 'past' | 'further' }
+  | { readonly says: 'past' }
+  | { readonly says: 'further' }
   | { readonly says: 'rival'; readonly evidence: Evidence | undefined };
 
 export class OwnHistory {

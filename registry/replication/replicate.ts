@@ -12,7 +12,6 @@ import {
   verifyDelta,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
-import { sameBytes } from '../wire.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
 import { OwnHistory } from './own-history.ts';
 import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
@@ -49,6 +48,9 @@ export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEnt
 
 /** Members that a round of anti-entropy asks; random ones, so that news reach all in a logarithm of rounds. */
 const peersARound = 3;
+/** A stack that heard of another history of its own feed looks so many rounds, so much more often, whether another one writes it. */
+const hurriedRounds = 20;
+const hurry = 5;
 /** Deltas that wait for the batch: of more only the last one is told of, and the others are pulled. */
 const maxBatchBytes = 800 * 1024;
 /** What one stack publishes: half of what others take from it. */
@@ -89,6 +91,7 @@ export class Replica {
   #flushAt: number | undefined;
   #quietUntil = 0;
   #roundAt: number;
+  #hurried = 0;
 
   constructor(feeds: Feeds, around: Surroundings, options: Omit<ReplicateOptions, 'barrierMs'>, now: number) {
     this.#feeds = feeds;
@@ -183,16 +186,6 @@ export class Replica {
     return this.#ownFault(head) ?? this.#restore?.(act) ?? 'known';
   }
 
-  /** Whether deltas that were pulled begin right after the head that is here, in its epoch, and don't follow it. */
-  isFork([first]: readonly Uint8Array[]): boolean {
-    const delta = first && verifyDelta(first, this.#around.mesh());
-    if (!delta || typeof delta === 'string') return false;
-    const { feed, epoch, sequence, previous } = delta.head;
-    const here = this.#feeds.position(feed);
-    const isNext = here && relate(here, { ...here, epoch, sequence: sequence - 1 }) === 'same';
-    return Boolean(isNext) && !sameBytes(previous, here?.hash ?? previous);
-  }
-
   /** What follows from having applied something of a feed that came from there. */
   applied(outcome: Applied, feed: string, from: StackId, now = 0): Deed[] {
     if (outcome === 'applied') {
@@ -211,7 +204,9 @@ export class Replica {
   own(head: VerifiedHead): Deed[] {
     const said = this.#own.judge(head);
     const { counter } = head.head.epoch;
-    if (said.says !== 'rival') return said.says === 'past' ? [] : [{ type: 'renew', head }];
+    if (said.says === 'past') return [];
+    this.#hurried = hurriedRounds;
+    if (said.says === 'further') return [{ type: 'renew', head }];
     // Two run with this identity, and both wrote: the others are told, who may have heard of one of both only.
     if (!said.evidence) return [{ type: 'cloned', counter }];
     return this.#tell(said.evidence);
@@ -293,7 +288,8 @@ export class Replica {
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     for (const { feed, from } of this.#pulls.late(now)) deeds.push({ type: 'pull', feed, from });
     if (now < this.#roundAt) return deeds;
-    this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
+    this.#roundAt = now + this.#spread(this.#options.antiEntropyMs / (this.#hurried > 0 ? hurry : 1));
+    this.#hurried = Math.max(0, this.#hurried - 1);
     const members = [...this.#around.candidates()];
     for (let asked = 0; asked < peersARound && members.length > 0; asked += 1) {
       const [peer] = members.splice(Math.floor(this.#around.chance() * members.length), 1);
