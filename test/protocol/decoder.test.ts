@@ -263,7 +263,9 @@ test('the beats exchange compares a digest, then names, then claims', () => {
     plain(want),
     names.map(([name]) => name),
   );
-  const claims = answerClaims(read(messages.answerClaims), 'answer').claims.map(([wire]) => claimOf(wire));
+  const claims = answerClaims(read(messages.answerClaims), 'answer').claims.map(([wire]) =>
+    liveness.readClaim(wire, mesh),
+  );
   assert.deepEqual(claims.map(liveness.named), withoutAge);
 });
 
@@ -394,12 +396,4 @@ function applied(delta: feed.Delta, stored: feed.Stored | undefined): feed.Store
   const verdict = feed.judge(delta, stored);
   assert.ok(verdict.is === 'applied', verdict.is);
   return verdict.stored;
-}
-
-function claimOf(wire: Uint8Array): liveness.Claim {
-  try {
-    return liveness.readBeat(wire, mesh);
-  } catch {
-    return liveness.readSuspicion(wire, mesh);
-  }
 }
