@@ -99,7 +99,9 @@ export class Detector {
       for (const stack of kept.keys()) if (!others.has(stack)) kept.delete(stack);
     }
     for (const stack of others) this.#dirty.add(stack);
-    return [...(isOther ? this.#begin(now) : []), ...this.#settle(now)];
+    // Where the own certificate had run out, the own beat is nowhere, and what was heard of an earlier life would stand.
+    const isBack = this.ledger.isMember(this.self) && !this.ledger.beat(this.self);
+    return [...(isOther || isBack ? this.#begin(now) : []), ...this.#settle(now)];
   }
 
   isConnected(stack: StackId): boolean {

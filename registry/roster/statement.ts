@@ -104,9 +104,10 @@ export function makeStatement(
 
 /**
  * Statements that were found right: one comes from several members, with each comparison of rosters, and from the store
- * after a rollback. Those of a mesh of 2,000; a kilobyte each, most of it shared with the roster. The oldest goes first.
+ * after a rollback. Those of a mesh of 10,000, whose signatures take a second; a kilobyte each, most of it shared with the
+ * roster. The oldest goes first.
  */
-const maxVerified = 2_048;
+const maxVerified = 12_000;
 const verified = new Map<string, Statement>();
 
 /** Reads a statement and checks its signature; undefined where either is wrong. */

@@ -89,6 +89,12 @@ export class Summaries {
     return [...this.#zones()].sort().flatMap((zone) => this.#ofZone(zone));
   }
 
+  /** What that gateway said, where it is believed now. */
+  of(gateway: StackId): Heard | undefined {
+    const heard = this.#heard.get(gateway);
+    return heard && this.#parts.member(gateway)?.zone === heard.summary.zone ? heard : undefined;
+  }
+
   isStale({ heardMonotonic }: Heard): boolean {
     return heardMonotonic === undefined || this.#parts.clock.monotonic() - heardMonotonic > this.#parts.staleMs;
   }

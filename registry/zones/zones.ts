@@ -174,7 +174,7 @@ export class Zones {
 
   /** Where a gateway said that it can be dialled. */
   addressesOf(stack: StackId): readonly string[] {
-    return this.#summaries.all().find(({ gateway }) => gateway === stack)?.summary.addresses ?? [];
+    return this.#summaries.of(stack)?.summary.addresses ?? [];
   }
 
   /** Heads were exchanged with a member: what is known of zones is, too, where there are several. */
