@@ -10,7 +10,7 @@ import { bytesSchema, fromBytes, readRequest, toBytes, toHex } from '../wire.ts'
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import type { Fault } from './conduct.ts';
 import { keyBytes, keyOf } from './fingerprints.ts';
-import { verifyEvidence } from './published.ts';
+import { verifyEvidence, wireOf } from './published.ts';
 import type { Deed, Replica } from './replicate.ts';
 
 const evidenceProtocol = '/hermesh/evidence/1.0.0';
@@ -136,11 +136,4 @@ function counterOf([{ head }]: Evidence): number {
 
 function markOf(evidence: Evidence): z.infer<typeof mark> {
   return [keyOf(ownerOf(evidence)), counterOf(evidence)];
-}
-
-function wireOf([one, other]: Evidence): [[Uint8Array, Uint8Array], [Uint8Array, Uint8Array]] {
-  return [
-    [one.bytes, one.signature],
-    [other.bytes, other.signature],
-  ];
 }

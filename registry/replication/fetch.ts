@@ -136,7 +136,7 @@ export class Fetch {
         return 'records' in answer ? this.#takePages(source, answer, leave) : this.#repair(source, head, leave);
       }
       if (isOwn) {
-        const told = replica.ownDeltas(answer.deltas);
+        const told = takeOwn(replica, source, answer.deltas);
         if (told.length > 0) return told;
         // Nothing of it is another history: the head tells.
         have = null;
@@ -208,6 +208,18 @@ export class Fetch {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }
   }
+}
+
+/** Deltas of the own feed, in their order: what proves another history goes before what is further on. */
+function takeOwn(replica: Replica, { feed, mesh }: Source, wires: readonly Uint8Array[]): readonly Deed[] {
+  let deeds: readonly Deed[] = [];
+  for (const wire of wires) {
+    const delta = verifyDelta(wire, mesh);
+    if (typeof delta === 'string' || delta.head.feed !== feed) continue;
+    deeds = replica.own(delta);
+    if (deeds.some(({ type }) => type === 'cloned')) return deeds;
+  }
+  return deeds;
 }
 
 /** Whether deltas begin right after the head that is here, in its epoch, and don't follow it. */

@@ -86,6 +86,14 @@ export function evidenceMessage(evidence: readonly [SignedHead, SignedHead]): Ui
   return toBytes({ evidence });
 }
 
+/** Evidence as it travels. */
+export function wireOf([one, other]: Evidence): [[Uint8Array, Uint8Array], [Uint8Array, Uint8Array]] {
+  return [
+    [one.bytes, one.signature],
+    [other.bytes, other.signature],
+  ];
+}
+
 /** Two heads as they travel, where their owner signed both and they prove that it wrote two histories. */
 export function verifyEvidence([one, other]: readonly [SignedHead, SignedHead], mesh: string): Evidence | Fault {
   const [first, second] = [verifyHead(...one, mesh), verifyHead(...other, mesh)];

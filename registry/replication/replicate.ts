@@ -14,7 +14,7 @@ import {
 import type { StackId } from '../network.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
 import { OwnHistory } from './own-history.ts';
-import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
+import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage, wireOf } from './published.ts';
 import { Pulls } from './pulls.ts';
 
 /** What the driver is to do next. */
@@ -48,9 +48,9 @@ export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEnt
 
 /** Members that a round of anti-entropy asks; random ones, so that news reach all in a logarithm of rounds. */
 const peersARound = 3;
-/** A stack that heard of another history of its own feed looks so many rounds, so much more often, whether another one writes it. */
+/** A stack that heard of another history of its own feed makes so many rounds in so little time: whether another one writes it. */
 const hurriedRounds = 20;
-const hurry = 5;
+const hurriedMs = 3_000;
 /** Deltas that wait for the batch: of more only the last one is told of, and the others are pulled. */
 const maxBatchBytes = 800 * 1024;
 /** What one stack publishes: half of what others take from it. */
@@ -92,6 +92,8 @@ export class Replica {
   #quietUntil = 0;
   #roundAt: number;
   #hurried = 0;
+  /** Whether it is proven that the own feed has two histories: then it counts as quarantined, as at those that know. */
+  #isAccused = false;
 
   constructor(feeds: Feeds, around: Surroundings, options: Omit<ReplicateOptions, 'barrierMs'>, now: number) {
     this.#feeds = feeds;
@@ -222,18 +224,6 @@ export class Replica {
     return this.#own.start();
   }
 
-  /** Deltas of the own feed came from elsewhere, in their order: what proves another history goes before what is further on. */
-  ownDeltas(wires: readonly Uint8Array[]): Deed[] {
-    let deeds: Deed[] = [];
-    for (const wire of wires) {
-      const delta = verifyDelta(wire, this.#around.mesh());
-      if (typeof delta === 'string' || delta.head.feed !== this.#around.self) continue;
-      deeds = this.own(delta);
-      if (deeds.some(({ type }) => type === 'cloned')) return deeds;
-    }
-    return deeds;
-  }
-
   /** 32 bytes over all heads of members. */
   digest(): Uint8Array {
     return this.#heads().root();
@@ -288,7 +278,8 @@ export class Replica {
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     for (const { feed, from } of this.#pulls.late(now)) deeds.push({ type: 'pull', feed, from });
     if (now < this.#roundAt) return deeds;
-    this.#roundAt = now + this.#spread(this.#options.antiEntropyMs / (this.#hurried > 0 ? hurry : 1));
+    const { antiEntropyMs } = this.#options;
+    this.#roundAt = now + this.#spread(this.#hurried > 0 ? Math.min(antiEntropyMs, hurriedMs) : antiEntropyMs);
     this.#hurried = Math.max(0, this.#hurried - 1);
     const members = [...this.#around.candidates()];
     for (let asked = 0; asked < peersARound && members.length > 0; asked += 1) {
@@ -319,11 +310,7 @@ export class Replica {
 
   #tell(evidence: Evidence): Deed[] {
     const isNews = this.#feeds.accuse(...evidence);
-    const [one, other] = evidence;
-    const message = evidenceMessage([
-      [one.bytes, one.signature],
-      [other.bytes, other.signature],
-    ]);
+    const message = evidenceMessage(wireOf(evidence));
     return [...this.accused(evidence), ...(isNews ? [{ type: 'publish', message } as const] : [])];
   }
 
@@ -338,7 +325,10 @@ export class Replica {
     const isOwn = feed === this.#around.self;
     const isNews = (isOwn || this.#around.isMember(feed)) && this.#feeds.accuse(one, other);
     // Others take nothing more of it, whichever of both it is. While it starts, it is kept until it may sign.
-    if (isOwn) return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
+    if (isOwn) {
+      this.#lookAccused();
+      return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
+    }
     if (isNews) this.#moved(feed);
     return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
   }
@@ -358,14 +348,23 @@ export class Replica {
     if (filledFor !== this.#filledFor) {
       this.#filledFor = filledFor;
       this.#fingerprints.fill(members, this.#feeds.positions());
+      // A pardon, which changes the roster, makes evidence void.
+      this.#lookAccused();
       for (const feed of this.#feeds.quarantined()) this.#moved(feed);
     }
     return this.#fingerprints;
   }
 
+  #lookAccused(): void {
+    const { self, mesh } = { self: this.#around.self, mesh: this.#around.mesh() };
+    this.#isAccused = this.#feeds.accusations(mesh).some(([{ head }]) => head.feed === self);
+    this.#moved(self);
+  }
+
   #moved(feed: string): void {
     const position = this.#feeds.position(feed);
-    if (position) this.#fingerprints.set(position, this.#feeds.isQuarantined(feed));
+    const isAccused = this.#isAccused && feed === this.#around.self;
+    if (position) this.#fingerprints.set(position, isAccused || this.#feeds.isQuarantined(feed));
   }
 
   #pull(feed: string, from: StackId, now: number): Deed[] {

@@ -54,7 +54,7 @@ for (const isLost of [false, true]) {
   const how = isLost ? 'everything published is lost' : 'what is published reaches one of them only';
   test(`both of two copies of a home are told, and every other stack takes nothing more of them, where ${how} (failure mode 13)`, async () => {
     await withFolder(async (folder) => {
-      await using sky = new Constellation({ antiEntropyMs: 20 });
+      await using sky = new Constellation({ antiEntropyMs: 100 });
       // The transport reaches of two stacks with one identity the one that connected last, as libp2p does.
       const [rest, first, copy] = await openTwins(sky, folder, ['one', 'three', 'four']);
       sky.hub.losesPublished = isLost;
@@ -79,7 +79,7 @@ for (const isLost of [false, true]) {
 
 test('a stack that was told that it runs twice knows it after a restart, alone, and goes on once it is pardoned (failure mode 13)', async () => {
   await withFolder(async (folder) => {
-    await using sky = new Constellation({ antiEntropyMs: 20 });
+    await using sky = new Constellation({ antiEntropyMs: 100 });
     const [[one], first, copy] = await openTwins(sky, folder, ['one']);
     assert.ok(one);
     let round = 0;
@@ -104,7 +104,7 @@ test('a stack that was told that it runs twice knows it after a restart, alone, 
 });
 
 test('evidence that its owner did not sign, that proves nothing, or that a pardon made void stops nobody (failure modes 13, 15)', async () => {
-  await using sky = new Constellation({ antiEntropyMs: 20 });
+  await using sky = new Constellation({ antiEntropyMs: 100 });
   const [one, two, liar] = await sky.mesh('one', 'two', 'liar');
   assert.ok(one && two && liar);
   const head = (signer: string, facts: { counter?: number; sequence?: number; count?: number }): VerifiedDelta => {
@@ -138,12 +138,13 @@ test('evidence that its owner did not sign, that proves nothing, or that a pardo
   await hear('signed by another key');
   pair = [head('two', {}), head('two', { sequence: 2 })];
   await hear('of two places');
-  one.registry.pardon('two');
   const { counter } = one.registry.pardon('two');
   await eventually('the pardon is known', () => {
     write(two, 'a', 'pardoned');
     return notes(one).includes('a=pardoned@two');
   });
+  // From here on roots differ at each round.
+  sky.hub.losesPublished = true;
   pair = [head('two', { counter }), head('two', { counter, count: 1 })];
   await hear('void');
   // What is true is believed, by the same way.
