@@ -149,6 +149,14 @@ test('evidence that its owner did not sign, that proves nothing, or that a pardo
   await hear('void');
   // What is true is believed, by the same way.
   pair = [head('two', { counter: counter + 9 }), head('two', { counter: counter + 9, count: 1 })];
-  await eventually('it is told', () => isRefused(two, 'true'), { timeoutMs: 30_000 });
-  await eventually('one is told', () => one.registry.quarantined().length === 1, { timeoutMs: 30_000 });
+  let at = 0;
+  await eventually(
+    'both are told',
+    () => {
+      at += 1;
+      write(liar, 'liar', `true ${at}`);
+      return isRefused(two, `true ${at}`) && one.registry.quarantined().length === 1;
+    },
+    { timeoutMs: 30_000 },
+  );
 });
