@@ -101,6 +101,8 @@ export interface RegistryOptions {
 
 export interface Registry extends AsyncDisposable {
   readonly stack: StackId;
+  /** The network with conduct in front: what else is served to members goes through it, and needs a row in its table. */
+  readonly network: Network;
   readonly directory: Directory;
   mesh(): { readonly id: string; readonly foundedHere: boolean };
   members(): Member[];

@@ -178,7 +178,11 @@ class MemoryNetwork implements Network {
     stack: StackId,
     protocol: string,
     listener: ChannelListener,
-    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+    {
+      signal,
+      maxMessageBytes = defaultChannelMessageBytes,
+      refused,
+    }: { signal: AbortSignal } & Partial<ChannelOptions>,
   ): Promise<Channel> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": it isn't connected`);
@@ -192,8 +196,8 @@ class MemoryNetwork implements Network {
       throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": the connection is gone`);
     }
     const [near, far] = openChannelPair(this.stack, stack, (from, to) => this.#hub.carries(from, to));
-    far.listen(served.accept(far), served.options.maxMessageBytes);
-    near.listen(listener, maxMessageBytes);
+    far.listen(served.accept(far), served.options);
+    near.listen(listener, { maxMessageBytes, ...(refused && { refused }) });
     this.#keep(near);
     other.#keep(far);
     return near;
@@ -267,6 +271,7 @@ class MemoryNetwork implements Network {
       throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
     }
     if (request.byteLength > served.options.maxRequestBytes) {
+      served.options.refused?.(exchange.from, 'too-large');
       throw new RegistryError('too-large', `Cannot ask "${this.stack}": the request has ${request.byteLength} bytes`);
     }
     const limit = AbortSignal.timeout(served.options.timeoutMs);

@@ -44,6 +44,8 @@ export interface Libp2pOptions {
 /** Opened by the dialler of each connection; only a member gets an answer. */
 const helloProtocol = '/hermesh/hello/1.0.0';
 const helloTimeoutMs = 5_000;
+/** Greetings on one connection: the first, and those by which the DHT asks whether a member is still there. */
+const maxHellos = 1_000;
 /** A peer with an invite asks one thing and goes. */
 const inviteConnectionMs = 10_000;
 /** Connections of one member: two that meet half-way, and one that is half-open still. The oldest goes. */
@@ -98,6 +100,7 @@ class Libp2pNetwork implements Network {
   readonly #gate: Gate;
   readonly #admitted = new Map<StackId, Set<Connection>>();
   readonly #hellos = new WeakMap<Connection, Promise<void>>();
+  readonly #greeted = new WeakMap<Connection, number>();
   readonly #events = new Broadcast<PeerEvent>();
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
@@ -174,20 +177,16 @@ class Libp2pNetwork implements Network {
     stack: StackId,
     protocol: string,
     listener: ChannelListener,
-    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+    { signal, ...bounds }: { signal: AbortSignal } & Partial<ChannelOptions>,
   ): Promise<Channel> {
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const stream = await openStream(this.#connectionTo(stack), protocol, { signal: limit });
-    return keepChannel(stream, stack, maxMessageBytes, () => listener);
+    return keepChannel(stream, stack, { maxMessageBytes: defaultChannelMessageBytes, ...bounds }, () => listener);
   }
 
-  serveChannel(
-    protocol: string,
-    { maxMessageBytes }: ChannelOptions,
-    accept: (channel: Channel) => ChannelListener,
-  ): void {
+  serveChannel(protocol: string, options: ChannelOptions, accept: (channel: Channel) => ChannelListener): void {
     const handler = (stream: Stream, { remotePeer }: Connection): void => {
-      keepChannel(stream, remotePeer.toString(), maxMessageBytes, accept);
+      keepChannel(stream, remotePeer.toString(), options, accept);
     };
     this.#handle(protocol, handler, maxChannels);
   }
@@ -259,6 +258,16 @@ class Libp2pNetwork implements Network {
     return greeting;
   }
 
+  /** One that goes on greeting wants to cost something: it is closed. */
+  #greeting(connection: Connection): void {
+    const count = (this.#greeted.get(connection) ?? 0) + 1;
+    this.#greeted.set(connection, count);
+    if (count > maxHellos) {
+      this.#log.warn({ peer: connection.remotePeer.toString() }, 'a peer greets without end');
+      connection.abort(new Error('too many greetings'));
+    } else this.#admit(connection);
+  }
+
   #admit(connection: Connection): void {
     const stack = connection.remotePeer.toString();
     const connections = this.#admitted.get(stack) ?? new Set();
@@ -297,10 +306,15 @@ class Libp2pNetwork implements Network {
       try {
         const from = connection.remotePeer.toString();
         // Read at once: a stream whose other side ended before it is read gives nothing.
-        const request = await receive(stream, options.maxRequestBytes, { signal });
+        const request = await receive(stream, options.maxRequestBytes, { signal }).catch((error: unknown) => {
+          const code = error instanceof RegistryError ? error.code : undefined;
+          if (code === 'too-large') options.refused?.(from, 'too-large');
+          if (code === 'refused') options.refused?.(from, 'cut-short');
+          throw error;
+        });
         this.#heard(connection);
         using _turn = await turns.take(from, { signal });
-        if (protocol === helloProtocol) this.#admit(connection);
+        if (protocol === helloProtocol) this.#greeting(connection);
         const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
         await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
       } catch (error) {

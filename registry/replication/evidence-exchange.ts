@@ -41,8 +41,6 @@ export interface EvidenceExchangeParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Throws where a member asks too much. */
-  readonly admit: (from: StackId) => void;
   readonly fault: (peer: StackId, fault: Fault) => void;
   /** Does what was decided. */
   readonly do: (deeds: readonly Deed[]) => void;
@@ -53,10 +51,7 @@ export class EvidenceExchange {
 
   constructor(parts: EvidenceExchangeParts) {
     this.#parts = parts;
-    parts.network.serve(evidenceProtocol, memberBounds, async (bytes, { from }) => {
-      parts.admit(from);
-      return toBytes(this.#answer(bytes, from));
-    });
+    parts.network.serve(evidenceProtocol, memberBounds, async (bytes, { from }) => toBytes(this.#answer(bytes, from)));
   }
 
   /** Takes what that member has and gives it what it lacks; one of an older version doesn't serve it, which is no fault. */

@@ -61,21 +61,14 @@ const trieAnswer = z.union([
 
 export type Page = z.infer<typeof pageAnswer>;
 
-/** Serves both protocols for the feeds that `mayServe` says; `admit` throws where a member asks too much. */
-export function serveFeeds(
-  network: Network,
-  feeds: Feeds,
-  mayServe: (feed: StackId, from: StackId) => boolean,
-  admit: (from: StackId) => void = () => undefined,
-): void {
-  network.serve(feedProtocol, memberBounds, async (request, { from }) => {
-    admit(from);
-    return toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request));
-  });
-  network.serve(trieProtocol, memberBounds, async (request, { from }) => {
-    admit(from);
-    return toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request));
-  });
+/** Serves both protocols for the feeds that `mayServe` says. */
+export function serveFeeds(network: Network, feeds: Feeds, mayServe: (feed: StackId, from: StackId) => boolean): void {
+  network.serve(feedProtocol, memberBounds, async (request, { from }) =>
+    toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request)),
+  );
+  network.serve(trieProtocol, memberBounds, async (request, { from }) =>
+    toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request)),
+  );
 }
 
 function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {

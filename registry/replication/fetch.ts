@@ -13,7 +13,6 @@ import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
 import { sameBytes } from '../wire.ts';
-import type { Asked } from './conduct.ts';
 import { findDifference } from './difference.ts';
 import { type Page, Source, serveFeeds } from './feed-exchange.ts';
 import { Intake } from './intake.ts';
@@ -43,8 +42,6 @@ export interface FetchParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** Throws where a member asks more than it may. */
-  readonly admit: (what: Asked, from: StackId) => void;
   /** Does what was decided. */
   readonly do: (deeds: readonly Deed[]) => void;
 }
@@ -60,11 +57,11 @@ export class Fetch {
   constructor(parts: FetchParts) {
     this.#parts = parts;
     this.#intake = new Intake(parts.feeds, parts.clock, parts);
-    const { network, feeds, membership, replica, admit } = parts;
+    const { network, feeds, membership, replica } = parts;
     // Feeds don't leave their zone; and while a stack starts, the rows of its own feed may be ahead of its head.
     const mayServe = (feed: StackId, from: StackId): boolean =>
       membership.isNear(feed) && membership.isNear(from) && !(feed === network.stack && replica.isRestoring);
-    serveFeeds(network, feeds, mayServe, (from) => admit('feed', from));
+    serveFeeds(network, feeds, mayServe);
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */

@@ -6,10 +6,9 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
-import { RegistryError } from '../registry-error.ts';
-import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
-import type { Asked, Conduct, Fault } from './conduct.ts';
+import type { Conduct, Fault } from './conduct.ts';
 import { EvidenceExchange } from './evidence-exchange.ts';
 import { Fetch } from './fetch.ts';
 import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
@@ -50,6 +49,8 @@ export interface SpreadParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly conduct: Conduct;
+  /** A peer did something wrong. */
+  readonly fault: (peer: StackId, fault: Fault) => void;
   /** Connects to a member that isn't connected. */
   readonly reach: (peer: StackId, options: { signal: AbortSignal }) => Promise<void>;
   /** Records of a feed changed. */
@@ -78,21 +79,14 @@ export class Spread {
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
-    const admit = (what: Asked, from: StackId): void => this.#admit(what, from);
-    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => {
-      admit('heads', from);
-      return this.#answerHeads(request, from);
-    });
-    this.#rosters = new RosterExchange({ ...parts, admit: (from) => admit('roster', from) });
+    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => this.#answerHeads(request, from));
+    this.#rosters = new RosterExchange(parts);
     this.#evidence = new EvidenceExchange({
       ...parts,
-      admit: (from) => admit('heads', from),
-      fault: (peer, fault) => this.fault(peer, fault),
       do: (deeds) => this.do(deeds),
     });
     this.#fetch = new Fetch({
       ...parts,
-      admit,
       do: (deeds) => {
         this.do(deeds);
         parts.moved();
@@ -100,7 +94,6 @@ export class Spread {
     });
     this.#hearing = new Hearing({
       ...parts,
-      fault: (peer, fault) => this.fault(peer, fault),
       do: (deeds) => this.#guarded('a message was heard', () => this.do(deeds())),
     });
     parts.signal.addEventListener('abort', () => this.#cancelTimer());
@@ -138,18 +131,6 @@ export class Spread {
       else this.#report(deed.what, deed.feed);
     }
     this.#schedule();
-  }
-
-  /** A peer did something wrong: counted, told once, and in the end the peer is cut off. */
-  fault(peer: StackId, fault: Fault): void {
-    const { conduct, clock, metrics, log, network } = this.#parts;
-    metrics.count('refused_total', { what: fault });
-    const { tell, cutMs } = conduct.fault(peer, fault, clock.monotonic());
-    if (tell) log.warn({ peer, what: fault }, 'refused what a peer sent');
-    if (cutMs === undefined) return;
-    metrics.count('cut_total');
-    log.warn({ peer, what: fault, forMs: cutMs }, 'cut off a peer');
-    void network.disconnect(peer);
   }
 
   /** Compares roster and heads with a member and brings both sides up to date; resolves when that is asked for. */
@@ -200,7 +181,7 @@ export class Spread {
   async #askHeads(peer: StackId, request: z.infer<typeof headsRequest>): Promise<z.infer<typeof headsAnswer>> {
     const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, toBytes(request)), maxMessageBytes);
     if (!answer) {
-      this.fault(peer, 'refused-shape');
+      this.#parts.fault(peer, 'refused-shape');
       throw new Error('the answer cannot be read');
     }
     return answer;
@@ -212,7 +193,7 @@ export class Spread {
 
   #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
     const { replica, membership, clock } = this.#parts;
-    const read = this.#read(headsRequest, request, from);
+    const read = readRequest(headsRequest, request, maxMessageBytes);
     const isNear = membership.isNear(from);
     if (read.offer && isNear) this.do(replica.claims(read.offer, from, clock.monotonic()));
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
@@ -222,19 +203,6 @@ export class Spread {
       roster: sameRoster ? null : membership.roster.digest,
       parts: prefixes.length > 0 ? prefixes.map((prefix) => replica.part(prefix)) : null,
     });
-  }
-
-  #read<Schema extends z.ZodType>(schema: Schema, request: Uint8Array, from: StackId): z.output<Schema> {
-    const read = fromBytes(schema, request, maxMessageBytes);
-    if (read !== undefined) return read;
-    this.fault(from, 'refused-shape');
-    throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
-  }
-
-  #admit(what: Asked, from: StackId): void {
-    if (this.#parts.conduct.asked(from, what, this.#parts.clock.monotonic())) return;
-    this.fault(from, 'flood');
-    throw new RegistryError('busy', `Cannot answer: too many requests of ${what} came from "${from}"`);
   }
 
   #report(what: Extract<Deed, { type: 'report' }>['what'], feed: string): void {

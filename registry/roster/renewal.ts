@@ -37,13 +37,14 @@ export function answerRenewal(
   membership: Membership,
   request: Uint8Array,
   from: StackId,
-): { readonly answer: Uint8Array; readonly stated: readonly Statement[] } {
+): { readonly answer: Uint8Array; readonly stated: readonly Statement[]; readonly isJunk?: boolean } {
   const refuse = (code: string, message: string, stated: readonly Statement[] = []) => ({
     answer: toBytes({ code, message }),
     stated,
   });
   const read = fromBytes(requestSchema, request, maxRenewRequestBytes);
-  if (read?.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
+  if (!read) return { ...refuse('wrong-mesh', 'the request cannot be read here'), isJunk: true };
+  if (read.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
   const added = membership.add(read.show);
   const member = membership.roster.memberships.get(from);
   if (member?.state !== 'valid') return refuse('revoked', 'your certificate was given up or revoked', added);
@@ -181,8 +182,11 @@ export class Renewal {
     const isExpired = !membership.valid(identity.stack);
     const isDue = membership.isDue(identity.stack);
     const shownTo = this.#isUnheard() ? this.#others().map(({ stack }) => stack) : [];
-    const asked = this.#issuers().filter(
-      (stack) => isExpired || !membership.valid(stack) || (isDue && connected.has(stack)),
+    const issuers = this.#issuers();
+    // Others are dialled where none is connected: a zone may have no admin, and in a large one not everybody is connected.
+    const isAlone = !issuers.some((stack) => connected.has(stack));
+    const asked = issuers.filter(
+      (stack) => isExpired || !membership.valid(stack) || (isDue && (isAlone || connected.has(stack))),
     );
     return [...new Set([...shownTo, ...asked])]
       .map((stack) => ({ stack, rank: (connected.has(stack) ? 0 : 1) + chance() }))

@@ -105,9 +105,10 @@ export function makeStatement(
 /**
  * Statements that were found right: one comes from several members, with each comparison of rosters, and from the store
  * after a rollback. Those of a mesh of 10,000, whose signatures take a second; a kilobyte each, most of it shared with the
- * roster. The oldest goes first.
+ * roster. The oldest goes first. Longer ones are few in any mesh, and whoever makes up some must not fill the memory.
  */
 const maxVerified = 12_000;
+const maxKeptBytes = 1_024;
 const verified = new Map<string, Statement>();
 
 /** Reads a statement and checks its signature; undefined where either is wrong. */
@@ -117,10 +118,17 @@ export function verifyStatement(wire: Uint8Array): Statement | undefined {
   const known = verified.get(place);
   if (known) return known;
   const read = readStatement(wire);
-  if (!read) return undefined;
+  if (!read || wire.byteLength > maxKeptBytes) return read;
   if (verified.size >= maxVerified) for (const oldest of verified.keys()) if (verified.delete(oldest)) break;
   verified.set(place, read);
   return read;
+}
+
+/** Whether it is a statement of a known type whose signature is wrong: what a newer stack makes isn't. */
+export function isForged(wire: Uint8Array): boolean {
+  if (verifyStatement(wire)) return false;
+  const parts = fromBytes(statementSchema, wire, maxStatementBytes);
+  return parts !== undefined && fromSignedBytes(payloadSchema, parts[0], maxStatementBytes) !== undefined;
 }
 
 function readStatement(wire: Uint8Array): Statement | undefined {

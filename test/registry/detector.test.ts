@@ -225,7 +225,7 @@ test('a stack that lost its incarnation begins above what the others heard of it
   const [identity] = sky.identities;
   assert.ok(identity);
   const old = signBeat({ mesh, stack: identity.stack, incarnation: 7, counter: 3, state: 'running' }, identity);
-  const deeds = sky.at(0).claims([[old.wire, 0]], sky.now);
+  const { deeds } = sky.at(0).claims([[old.wire, 0]], sky.now);
   assert.deepEqual(
     deeds.filter(({ type }) => type === 'keep'),
     [{ type: 'keep', incarnation: 8 }],
@@ -251,7 +251,7 @@ test('a stack that starts while its certificate has run out is up once it has a 
   assert.equal(sky.state(1, 0), 'up');
   const stopped = signBeat({ mesh, stack, incarnation: told, counter: 9, state: 'stopping' }, identity);
   sky.pass(stepMs);
-  sky.do(other, sky.of(other).claims([[stopped.wire, 0]], sky.now));
+  sky.do(other, sky.of(other).claims([[stopped.wire, 0]], sky.now).deeds);
   assert.equal(sky.state(1, 0), 'up');
   // Renewed late, while it runs: the same.
   sky.do(stack, begun.setRoster(without, sky.now));

@@ -281,3 +281,16 @@ test('what fails within a deed of the mesh undoes it: revoking, leaving, joining
   await three.registry.join(token, soon());
   assert.equal(three.registry.mesh().id, one.registry.mesh().id);
 });
+
+test('a stack of a zone without an admin is renewed in time by one of another zone that it isn’t connected with', async () => {
+  using time = new Time();
+  await using sky = new Constellation({ now: time.now });
+  const one = await sky.open('one');
+  const two = await sky.open('two', { zone: 'east' });
+  await join(two, one);
+  const before = expiresAt(two, two);
+  // Who joined keeps the connection to who invited for a while.
+  await two.network.disconnect(one.registry.stack);
+  time.value += 61 * day;
+  await eventually('it is renewed', () => expiresAt(two, two) > before && before > time.value);
+});
