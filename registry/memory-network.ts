@@ -152,6 +152,7 @@ class MemoryNetwork implements Network {
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
     const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
     await this.#hub.carried(this.stack, stack, signal);
+    other.heard(this);
     const answer = await ask(other, this.stack, protocol, request, { ...options, signal });
     await this.#hub.carried(stack, this.stack, signal);
     return answer;
@@ -241,6 +242,11 @@ class MemoryNetwork implements Network {
   accept(peer: MemoryNetwork): void {
     this.#peers.set(peer.stack, peer);
     this.#events.send({ type: 'connected', stack: peer.stack });
+  }
+
+  /** Of two networks with one identity the one that was heard last is asked, as over libp2p. */
+  heard(peer: MemoryNetwork): void {
+    if (this.#peers.has(peer.stack)) this.#peers.set(peer.stack, peer);
   }
 
   drop(stack: StackId): void {

@@ -94,6 +94,7 @@ class OpenRegistry implements Registry {
       random,
       log,
       pardoned: () => membership.roster.pardons.get(self) ?? 0,
+      testify: (head) => this.#spread.do(this.#replica.testify(head)),
       changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
@@ -206,7 +207,7 @@ class OpenRegistry implements Registry {
       },
       moved: () => this.#start.look(),
       stated: (statements) => news.stated(statements),
-      renew: (counter) => this.#ownFeed.renew(counter),
+      renew: (head) => this.#ownFeed.renew(head),
       cloned: (counter) => this.#ownFeed.cloned(counter),
       due: () => {
         this.#renewal.due();

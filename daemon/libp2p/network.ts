@@ -285,6 +285,15 @@ class Libp2pNetwork implements Network {
     if (connections.size === 1) this.#events.send({ type: 'connected', stack });
   }
 
+  /**
+   * Of several connections the one that was heard last is asked first: where two daemons run with one identity, what one of them
+   * says is looked into there.
+   */
+  #heard(connection: Connection): void {
+    const connections = this.#admitted.get(connection.remotePeer.toString());
+    if (connections?.delete(connection)) connections.add(connection);
+  }
+
   #closed(connection: Connection): void {
     const stack = connection.remotePeer.toString();
     const connections = this.#admitted.get(stack);
@@ -314,6 +323,7 @@ class Libp2pNetwork implements Network {
           if (code === 'refused') options.refused?.(from, 'cut-short');
           throw error;
         });
+        this.#heard(connection);
         using _turn = await turns.take(from, { signal });
         if (protocol === helloProtocol) this.#greeting(connection);
         const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
@@ -333,7 +343,7 @@ class Libp2pNetwork implements Network {
   }
 
   #connectionTo(stack: StackId): Connection {
-    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
+    const connection = [...(this.#admitted.get(stack) ?? [])].findLast(({ status }) => status === 'open');
     if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
     return connection;
   }

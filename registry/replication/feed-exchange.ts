@@ -99,7 +99,7 @@ export class Source {
   readonly feed: StackId;
   readonly from: StackId;
   readonly #parts: { readonly network: Network; readonly clock: Clock };
-  readonly #mesh: string;
+  readonly mesh: string;
   readonly #signal: AbortSignal;
 
   constructor(
@@ -109,7 +109,7 @@ export class Source {
   ) {
     this.feed = place.feed;
     this.from = place.from;
-    this.#mesh = place.mesh;
+    this.mesh = place.mesh;
     this.#parts = parts;
     this.#signal = signal;
   }
@@ -136,7 +136,7 @@ export class Source {
 
   /** A head of this feed that its owner signed. */
   verify(signed: readonly [Uint8Array, Uint8Array]): VerifiedHead | undefined {
-    const head = verifyHead(...signed, this.#mesh);
+    const head = verifyHead(...signed, this.mesh);
     return typeof head !== 'string' && head.head.feed === this.feed ? head : undefined;
   }
 }

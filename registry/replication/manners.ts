@@ -27,6 +27,11 @@ export const manners = {
   },
   // A round of anti-entropy takes five.
   '/hermesh/heads/1.0.0': { requests: { perSecond: 50, burst: 250 }, bytes: { perSecond: 2 * MiB, burst: 16 * MiB } },
+  // Two after a round in which heads differ; a full message has 50 KB and 128 signatures.
+  '/hermesh/evidence/1.0.0': {
+    requests: { perSecond: 50, burst: 250 },
+    bytes: { perSecond: 512 * KiB, burst: 8 * MiB },
+  },
   // A roster in parts takes 64; 40,000 statements have 16 MiB.
   '/hermesh/roster/1.0.0': {
     requests: { perSecond: 20, burst: 200 },

@@ -1,6 +1,6 @@
 // Drives replication over a network: serves and asks for heads and rosters, and does what the state machine decides.
 import { z } from 'zod';
-import type { Feeds } from '#registry/feeds';
+import type { Feeds, VerifiedHead } from '#registry/feeds';
 import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
@@ -9,6 +9,7 @@ import type { Network, StackId } from '../network.ts';
 import { bytesSchema, fromBytes, readRequest, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import type { Conduct, Fault } from './conduct.ts';
+import { EvidenceExchange } from './evidence-exchange.ts';
 import { Fetch } from './fetch.ts';
 import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
 import { Hearing } from './hearing.ts';
@@ -55,7 +56,7 @@ export interface SpreadParts {
   /** Records of a feed changed. */
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
-  readonly renew: (counter: number) => void;
+  readonly renew: (head: VerifiedHead) => void;
   readonly cloned: (counter: number) => void;
   /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
@@ -72,6 +73,7 @@ export class Spread {
   readonly #hearing: Hearing;
   readonly #fetch: Fetch;
   readonly #rosters: RosterExchange;
+  readonly #evidence: EvidenceExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #cancelTimer = (): void => undefined;
 
@@ -79,6 +81,10 @@ export class Spread {
     this.#parts = parts;
     parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => this.#answerHeads(request, from));
     this.#rosters = new RosterExchange(parts);
+    this.#evidence = new EvidenceExchange({
+      ...parts,
+      do: (deeds) => this.do(deeds),
+    });
     this.#fetch = new Fetch({
       ...parts,
       do: (deeds) => {
@@ -120,7 +126,7 @@ export class Spread {
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
       else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
-      else if (deed.type === 'renew') this.#parts.renew(deed.counter);
+      else if (deed.type === 'renew') this.#parts.renew(deed.head);
       else if (deed.type === 'cloned') this.#parts.cloned(deed.counter);
       else this.#report(deed.what, deed.feed);
     }
@@ -168,6 +174,8 @@ export class Spread {
       parts = ask.length > 0 ? ((await this.#askHeads(peer, { ask })).parts ?? []) : [];
     }
     if (offer.length > 0) await this.#askHeads(peer, { offer: offer.slice(0, maxBriefs) });
+    // The roots differ, too, where one of both knows of an equivocation and the other one doesn't.
+    if (first.parts) await this.#evidence.with(peer);
   }
 
   async #askHeads(peer: StackId, request: z.infer<typeof headsRequest>): Promise<z.infer<typeof headsAnswer>> {

@@ -26,7 +26,7 @@ test('bytes that a schema stumbles over are of another shape (failure mode 1)', 
 
 test('a request of another form is refused under a code by every server of a registry', async () => {
   await using besieged = await besiege(2);
-  for (const word of ['heads', 'roster', 'feed', 'trie', 'beats', 'zone', 'record']) {
+  for (const word of ['heads', 'evidence', 'roster', 'feed', 'trie', 'beats', 'zone', 'record']) {
     await besieged.connect();
     const request = toBytes({ none: word });
     assert.equal(await refusalOf(besieged.ask(`/hermesh/${word}/1.0.0`, request)), 'refused', word);

@@ -40,6 +40,13 @@ function statedIn(mesh: string): Uint8Array[] {
   return all.map(([payload, signer]) => makeStatement(payload, signer).wire);
 }
 
+/** Two heads of one place by a stack that is no member: true, and of nobody's concern. */
+function historiesOf(mesh: string): (readonly [Uint8Array, Uint8Array])[] {
+  const hash = new Uint8Array(32);
+  const place = { mesh, feed: one.stack, epoch: { counter: 4, nonce }, sequence: 2, root: hash, previous: hash };
+  return [1, 2].map((count) => wares.signHead({ ...place, count, changes: hash }));
+}
+
 function claimsIn(mesh: string): Uint8Array[] {
   const order: [number, number] = [1, 2];
   const suspicion = { mesh, subject: founder.stack, incarnation: 1, observer: rogue.stack, order, roster: '' } as const;
@@ -69,6 +76,16 @@ const servers: readonly Server[] = [
       toBytes({ roster: '', heads: new Uint8Array(32) }),
       toBytes({ ask: ['', '0', 'a1'] }),
       toBytes({ offer: [briefOf(rogue.stack, 9), briefOf(founder.stack, 9)] }),
+    ],
+    least: { answered: 0.05, refused: 0.3 },
+  },
+  {
+    name: 'a request for evidence',
+    protocol: '/hermesh/evidence/1.0.0',
+    requests: ({ registry }) => [
+      toBytes({ known: [] }),
+      toBytes({ known: [briefOf(rogue.stack, 9).slice(0, 2), briefOf(founder.stack, 9).slice(0, 2)] }),
+      toBytes({ give: [historiesOf(registry.mesh().id)] }),
     ],
     least: { answered: 0.05, refused: 0.3 },
   },

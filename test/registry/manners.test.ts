@@ -85,6 +85,14 @@ const ways: Readonly<Record<Protocol, Way>> = {
     bad: ({ registry }, at) => toBytes({ beats: [spoilt(beatAt(registry.mesh().id, at))] }),
   },
   '/hermesh/heads/1.0.0': { open: asking('/hermesh/heads/1.0.0'), good: () => toBytes({}) },
+  '/hermesh/evidence/1.0.0': {
+    open: asking('/hermesh/evidence/1.0.0'),
+    good: () => toBytes({ known: [] }),
+    bad: () => {
+      const pair = [1, 2].map(() => [Uint8Array.of(0xa0), new Uint8Array(64)]);
+      return toBytes({ give: [pair] });
+    },
+  },
   '/hermesh/roster/1.0.0': {
     open: asking('/hermesh/roster/1.0.0'),
     good: () => toBytes({ want: [], give: [] }),
