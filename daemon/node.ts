@@ -1,5 +1,7 @@
 // One running stack: opens its parts in order, wires them, and closes them in reverse. A part that fails rolls back the others.
+
 import { randomBytes, randomUUID } from 'node:crypto';
+import path from 'node:path';
 import type { Logger } from 'pino';
 import { type HealthStatus, openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
@@ -16,6 +18,7 @@ import {
   makeShelf,
   openEngineLink,
   openImages,
+  openSupply,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
@@ -124,7 +127,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       fault: (stack, fault) => registry.fault(stack, fault),
     }),
   );
-  const images = openImages(blobs, lazyPackageSource(home.apt));
+  const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
+  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -185,6 +189,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const pulls = makePulls({ blobs, exchange, registry, deed });
   const runs = makeRuns({
     images,
+    supply,
     pulls,
     engine,
     registry,
@@ -207,6 +212,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     audit,
     images,
     runs,
+    supply,
     pulls,
     log,
     links,

@@ -12,3 +12,5 @@ export { bringMissing, makePulls } from './pulls.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
 export { makeShelf } from './shelf.ts';
+export type { Supply } from './supply.ts';
+export { openSupply } from './supply.ts';
