@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type BlobStore, type Build, type Digest, isDigest, type Manifest, openBlobStore } from '#manifests';
 import type { Rebuild, SignedStatement, Trust, Verdict } from '#manifests/supply';
+import type { Finding } from '#manifests/supply/policy';
 import { type Identity, publicKeyIn, type Registry } from '#registry';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
@@ -61,6 +62,17 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
   const load = () => import('#manifests/supply');
   const trust = trustOf(registry);
 
+  const said: Supply['said'] = async (image, what) => {
+    const { openBundle, predicateTypes, readBundle, referrersOf } = await load();
+    const found: SignedStatement[] = [];
+    for (const referrer of await referrersOf(image, blobs)) {
+      const bundle = await readBundle(referrer, image, blobs);
+      const opened = bundle instanceof Uint8Array ? openBundle(bundle, trust.keyOf) : bundle;
+      if (!('refused' in opened) && opened.statement.predicateType === predicateTypes[what]) found.push(opened);
+    }
+    return found;
+  };
+
   const verifyOne = async (
     { digest, record }: KnownImage,
     manifest: Manifest | undefined,
@@ -69,7 +81,19 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
   ): Promise<Verdict> => {
     const { judgeByManifest, verifyImage } = await load();
     const judge = judgeByManifest(manifest?.packaging ?? defaults);
-    return await verifyImage(digest, expectedOf(record), { blobs, trust, depth, judge, signal });
+    const findings = manifest === undefined ? [] : await licenseFindingsOf(digest, manifest);
+    return await verifyImage(digest, expectedOf(record), { blobs, trust, depth, judge, findings, signal });
+  };
+
+  /** What the manifest's licence policy has against the signed bill. */
+  const licenseFindingsOf = async (image: Digest, { packaging }: Manifest): Promise<readonly Finding[]> => {
+    const { billedComponents, licenseFindings } = await import('#manifests/supply/policy');
+    const { allow, deny, unknown } = packaging.policy.licenses;
+    if (allow.length === 0 && deny.length === 0 && unknown === 'allow') return [];
+    const [bill] = await said(image, 'sbom');
+    return bill === undefined
+      ? []
+      : licenseFindings(billedComponents(bill.statement.predicate), packaging.policy.licenses);
   };
 
   return {
@@ -97,16 +121,7 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
         throw new DaemonError('forbidden', `Cannot run "${container}": ${told}`, { mend: reasons[0]?.mend ?? '' });
       }
     },
-    async said(image, what) {
-      const { openBundle, predicateTypes, readBundle, referrersOf } = await load();
-      const found: SignedStatement[] = [];
-      for (const referrer of await referrersOf(image, blobs)) {
-        const bundle = await readBundle(referrer, image, blobs);
-        const opened = bundle instanceof Uint8Array ? openBundle(bundle, trust.keyOf) : bundle;
-        if (!('refused' in opened) && opened.statement.predicateType === predicateTypes[what]) found.push(opened);
-      }
-      return found;
-    },
+    said,
     async seal({ digest, record }, { signal }) {
       if (record === undefined) return undefined;
       const { sealImage } = await load();

@@ -1,4 +1,5 @@
 // What is known of an image before it may run: whether it is whole, who signed what about it, and what doesn't hold.
+import type { Finding } from '#manifests/supply/policy';
 import type { BlobStore } from '../blobs.ts';
 import { type Digest, digestOf } from '../digest.ts';
 import { ManifestError } from '../error.ts';
@@ -38,17 +39,6 @@ export interface ImageFacts {
   readonly refused: readonly { readonly digest: Digest; readonly why: string }[];
   /** What policies found (licences, vulnerabilities, secrets). */
   readonly findings: readonly Finding[];
-}
-
-/** Something that a policy found in an image. */
-export interface Finding {
-  readonly policy: 'licenses' | 'vulnerabilities' | 'secrets';
-  /** `refuse` keeps the image from running; `tell` is for people. */
-  readonly weight: 'refuse' | 'tell';
-  /** Where: a package URL or a path. */
-  readonly subject: string;
-  readonly message: string;
-  readonly mend: string;
 }
 
 export interface FactsWork {

@@ -1,7 +1,7 @@
 // The door of the supply chain: what an image is made of, who says so, and whether it may run.
 export { type AttestWork, attestImage } from './attest.ts';
 export { type Comparison, compareImages, type Difference, type PlacedImage } from './compare.ts';
-export { type Finding, gatherFacts, type ImageFacts, type Trust, type Witness } from './facts.ts';
+export { gatherFacts, type ImageFacts, type Trust, type Witness } from './facts.ts';
 export {
   type Expected,
   type Judge,

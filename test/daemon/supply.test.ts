@@ -113,3 +113,17 @@ test('a manifest that was not built is not verified, and the mend says what to d
   assert.equal(status, 404);
   assert.match(JSON.stringify(body), /hermesh build/);
 });
+
+test('an image with a licence that its manifest denies is refused, and the component is named', async () => {
+  await using daemons = new Daemons();
+  const policy = { licenses: { deny: ['GPL-3.0-only'] } };
+  await using folder = await openFolder({
+    'manifest.json': JSON.stringify({ ...manifest, packaging: { policy } }),
+    'app/node_modules/left/package.json': JSON.stringify({ name: 'left', version: '1.0.0', license: 'GPL-3.0-only' }),
+  });
+  const stack = await daemons.open('berlin');
+  const target = await build(stack, folder.path);
+  const { body } = await stack.ask('POST', '/api/verifications', { target });
+  assert.equal(body.allowed, false);
+  assert.match(body.images[0].reasons[0].message, /^pkg:npm\/left@1.0.0: its licence "GPL-3.0-only" is not allowed$/);
+});
