@@ -127,3 +127,19 @@ test('an image with a licence that its manifest denies is refused, and the compo
   assert.equal(body.allowed, false);
   assert.match(body.images[0].reasons[0].message, /^pkg:npm\/left@1.0.0: its licence "GPL-3.0-only" is not allowed$/);
 });
+
+test('the gate before a run lets pass what was attested, and names what is missing of what was not', async () => {
+  await using daemons = new Daemons();
+  await using folder = await openFolder(files);
+  const { node, home } = await daemons.open('berlin');
+  const work = { report: () => undefined, signal: AbortSignal.timeout(60_000) };
+  const { images, supply } = node.context;
+  const built = await images.build(path.join(folder.path, 'manifest.json'), { useCache: true }, work);
+  await supply.require(built, work);
+  await rm(path.join(home, 'blobs/referrers'), { recursive: true });
+  await assert.rejects(supply.require(built, work), {
+    code: 'forbidden',
+    message: /^Cannot run "web": it has no signature that holds here; it has no provenance/,
+    mend: /hermesh build FILE/,
+  });
+});
