@@ -1,34 +1,41 @@
 // One running stack: opens its parts in order, wires them, and closes them in reverse. A part that fails rolls back the others.
+
 import { randomBytes, randomUUID } from 'node:crypto';
+import path from 'node:path';
 import type { Logger } from 'pino';
 import { type HealthStatus, openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
 import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
 import {
+  bringMissing,
   describeEngine,
   type EngineState,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
+  makePulls,
   makeRuns,
+  makeShelf,
   openEngineLink,
   openImages,
+  openSupply,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { openBlobStore } from '#manifests';
+import { openBlobStore, openPartialStore } from '#manifests';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
+import { holdingKind, openExchange } from '#registry/exchange';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
-import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
+import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { callOperation, serveOperations } from './remote.ts';
@@ -98,7 +105,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       name: options.config.name,
       ...(options.config.zone === undefined ? {} : { zone: options.config.zone }),
       network,
-      kinds: [...daemonKinds],
+      kinds: [...daemonKinds, holdingKind],
       mayStand,
       clock: { ...systemClock, now, monotonic },
       random: randomBytes,
@@ -107,13 +114,26 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }),
   );
 
-  const config = { ...options.config, name: await nameOf(registry, options.config) };
+  const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
-  const running = makeStepRunning({ blobs, stack: identity.stack, endpoint: engine.engine?.endpoint });
+  const running = makeStepRunning({ stack: identity.stack, endpoint: engine.engine?.endpoint });
   running
     .sweep({ signal })
     .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
-  const images = openImages(blobs, lazyPackageSource(home.apt), running);
+  const exchange = parts.use(
+    openExchange({
+      network: registry.network,
+      shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
+      directory: registry.directory,
+      clock: { ...systemClock, now, monotonic },
+      random,
+      log: room('exchange'),
+      reach: (stack, limit) => registry.reach(stack, limit),
+      fault: (stack, fault) => registry.fault(stack, fault),
+    }),
+  );
+  const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
+  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -171,8 +191,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
+  const pulls = makePulls({ blobs, exchange, registry, deed });
   const runs = makeRuns({
     images,
+    supply,
+    pulls,
     engine,
     registry,
     pullAccess,
@@ -194,6 +217,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     audit,
     images,
     runs,
+    supply,
+    pulls,
     log,
     links,
     addresses: () => network.addresses(),
@@ -202,7 +227,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   };
   const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
   serveOperations(
-    network,
+    registry.network,
     (stack) => registry.member(stack)?.role,
     (operation, input, principal, until) =>
       invoke(operation, input, { principal, report: () => undefined, signal: until }),
@@ -237,7 +262,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       invoke,
       cis,
       group: (work) => database.group(work),
-      blobs,
+      blobs: bringMissing(blobs, exchange),
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,
@@ -281,24 +306,6 @@ async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable
   if (two.status === 'rejected') throw two.reason;
   if (three.status === 'rejected') throw three.reason;
   return [one.value, two.value, three.value];
-}
-
-/**
- * The name that its certificate bears: the mesh knows the stack by it, so a start under another name is a slip. A home whose
- * daemon was never up has told its name to nobody, and takes the new one.
- */
-async function nameOf(registry: Registry, config: Config): Promise<string> {
-  const own = registry.members().find(({ self }) => self)?.name ?? config.name;
-  if (!config.isNamed || own === config.name) return own;
-  if (registry.directory.list({ kind: 'stack', stack: registry.stack }).length === 0) {
-    await registry.leave();
-    return config.name;
-  }
-  throw new DaemonError(
-    'home-of-another-stack',
-    `Cannot start "${config.name}" in the home "${config.home}": it is the home of the stack "${own}"`,
-    { mend: 'leave --name out, or name another home with --home DIR' },
-  );
 }
 
 function describeStack(config: Config, version: string, addresses: readonly string[], engine: EngineState): object {

@@ -50,6 +50,8 @@ export interface Scratch extends AsyncDisposable {
 
 /** Notes are indexes of layers; a package set of 100,000 paths stays below. */
 const maxNoteBytes = 64 * 1024 * 1024;
+/** Ranges that other stacks ask for are read at once. */
+const rangePieceBytes = 1024 * 1024;
 const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. */
@@ -86,7 +88,10 @@ class DiskStore implements BlobStore {
     if (range?.length === 0) return;
     const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
     try {
-      const chunks = createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024, ...bounds });
+      const chunks = createReadStream(this.#fileOf(digest), {
+        highWaterMark: range ? rangePieceBytes : 256 * 1024,
+        ...bounds,
+      });
       if (range) yield* chunks;
       else yield* this.#checked(digest, chunks);
     } catch (error) {
@@ -179,9 +184,14 @@ class DiskStore implements BlobStore {
 
   #fileOf(digest: Digest): string {
     if (!isDigest(digest)) throw new TypeError(`Cannot find blob "${String(digest)}": that is no digest`);
-    const hex = digest.slice('sha256:'.length);
-    return path.join(this.directory, 'sha256', hex.slice(0, 2), hex);
+    return blobFile(this.directory, digest);
   }
+}
+
+/** Where a blob lies in the folder of a store. */
+export function blobFile(directory: string, digest: Digest): string {
+  const hex = digest.slice('sha256:'.length);
+  return path.join(directory, 'sha256', hex.slice(0, 2), hex);
 }
 
 /** Appends all of the bytes: one call may write fewer. */
@@ -207,7 +217,8 @@ async function keep(scratch: Scratch, file: string): Promise<void> {
   }
 }
 
-function spaceError(error: unknown): unknown {
+/** A full disk as `no-space`; any other fault as it is. */
+export function spaceError(error: unknown): unknown {
   if (!noSpaceCodes.has(codeOf(error) ?? '')) return error;
   return new ManifestError('no-space', 'Cannot write to the blob store: the disk is full; free some space and retry', {
     cause: error,

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Broadcast } from './broadcast.ts';
 import { type Identity, makeIdentity } from './identity.ts';
 import { type ChannelEnd, openChannelPair } from './memory-channel.ts';
+import { answerInPieces, type StreamServed, untilAborted } from './memory-pieces.ts';
 import {
   type Access,
   type Channel,
@@ -15,6 +16,7 @@ import {
   mayOpen,
   type Network,
   type PeerEvent,
+  type PiecesHandler,
   type ProtocolOptions,
   type RequestOptions,
   type StackId,
@@ -98,6 +100,7 @@ class MemoryNetwork implements Network {
   /** What is under way with a peer ends with the connection. */
   readonly #ends = new Map<StackId, AbortController>();
   readonly #protocols = new Map<string, { options: ProtocolOptions; handler: Handler }>();
+  readonly #streamProtocols = new Map<string, StreamServed>();
   readonly #channelProtocols = new Map<
     string,
     { options: ChannelOptions; accept: (channel: Channel) => ChannelListener }
@@ -152,6 +155,7 @@ class MemoryNetwork implements Network {
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
     const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
     await this.#hub.carried(this.stack, stack, signal);
+    other.heard(this);
     const answer = await ask(other, this.stack, protocol, request, { ...options, signal });
     await this.#hub.carried(stack, this.stack, signal);
     return answer;
@@ -173,11 +177,35 @@ class MemoryNetwork implements Network {
     this.#protocols.set(protocol, { options, handler });
   }
 
+  async *requestStream(
+    stack: StackId,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): AsyncIterable<Uint8Array> {
+    const other = this.#peers.get(stack);
+    if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
+    const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
+    await this.#hub.carried(this.stack, stack, signal);
+    const access = other.admits(this.stack);
+    const served = access && { access, ...other.#streamProtocols.get(protocol) };
+    const carried = () => this.#hub.carried(stack, this.stack, signal);
+    yield* answerInPieces(served, { stack, from: this.stack, request, options: { ...options, signal }, carried });
+  }
+
+  serveStream(protocol: string, options: ProtocolOptions, handler: PiecesHandler): void {
+    this.#streamProtocols.set(protocol, { options, handler });
+  }
+
   async openChannel(
     stack: StackId,
     protocol: string,
     listener: ChannelListener,
-    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+    {
+      signal,
+      maxMessageBytes = defaultChannelMessageBytes,
+      refused,
+    }: { signal: AbortSignal } & Partial<ChannelOptions>,
   ): Promise<Channel> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": it isn't connected`);
@@ -191,8 +219,8 @@ class MemoryNetwork implements Network {
       throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": the connection is gone`);
     }
     const [near, far] = openChannelPair(this.stack, stack, (from, to) => this.#hub.carries(from, to));
-    far.listen(served.accept(far), served.options.maxMessageBytes);
-    near.listen(listener, maxMessageBytes);
+    far.listen(served.accept(far), served.options);
+    near.listen(listener, { maxMessageBytes, ...(refused && { refused }) });
     this.#keep(near);
     other.#keep(far);
     return near;
@@ -239,6 +267,11 @@ class MemoryNetwork implements Network {
     this.#events.send({ type: 'connected', stack: peer.stack });
   }
 
+  /** Of two networks with one identity the one that was heard last is asked, as over libp2p. */
+  heard(peer: MemoryNetwork): void {
+    if (this.#peers.has(peer.stack)) this.#peers.set(peer.stack, peer);
+  }
+
   drop(stack: StackId): void {
     if (!this.#peers.delete(stack)) return;
     this.#ends.get(stack)?.abort();
@@ -261,6 +294,7 @@ class MemoryNetwork implements Network {
       throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
     }
     if (request.byteLength > served.options.maxRequestBytes) {
+      served.options.refused?.(exchange.from, 'too-large');
       throw new RegistryError('too-large', `Cannot ask "${this.stack}": the request has ${request.byteLength} bytes`);
     }
     const limit = AbortSignal.timeout(served.options.timeoutMs);
@@ -333,20 +367,6 @@ async function ask(
     );
   }
   return new Uint8Array(answer);
-}
-
-/** The promise's own outcome, or `timed-out` once the signal is aborted. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(
-        new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason }),
-      );
-    };
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function linkOf(one: StackId, other: StackId): string {

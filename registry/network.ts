@@ -19,19 +19,29 @@ export interface Exchange {
   readonly from: StackId;
   readonly access: Access;
   readonly signal: AbortSignal;
+  /** Says that the request was none of the protocol, though it is answered: a fault of its sender, where anybody counts. */
+  readonly junk?: () => void;
 }
 
+/** Why something was refused before whoever serves it saw it: it is longer than allowed, or ends before its length. */
+export type Refused = 'too-large' | 'cut-short';
+
 export type Handler = (request: Uint8Array, exchange: Exchange) => Promise<Uint8Array>;
+
+/** Answers piece by piece; the next piece is asked for once the other side has room for it. */
+export type PiecesHandler = (request: Uint8Array, exchange: Exchange) => AsyncIterable<Uint8Array>;
 
 export interface ProtocolOptions {
   /** Whom it is served for; a member may not open what is for invites, nor the other way round. */
   readonly access: Access;
   /** The largest request that is read, in bytes; the stream of a longer one is reset. */
   readonly maxRequestBytes: number;
-  /** After this the stream is reset, in milliseconds. */
+  /** After this the stream is reset, in milliseconds; an answer in pieces may take so long for each of them. */
   readonly timeoutMs: number;
   /** Exchanges that are answered at a time, of one peer at most an eighth; others wait for their turn. No bound where left out. */
   readonly maxAtOnce?: number;
+  /** Told of what isn't handed to the handler. */
+  readonly refused?: (from: StackId, why: Refused) => void;
 }
 
 export interface RequestOptions {
@@ -63,6 +73,8 @@ export interface ChannelListener {
 export interface ChannelOptions {
   /** The longest message that is read, in bytes; a longer one closes the channel. */
   readonly maxMessageBytes: number;
+  /** Told of a message that is longer. */
+  readonly refused?: (from: StackId, why: Refused) => void;
 }
 
 /** What waits for the other side of a channel to read: some messages of the largest kind; more is dropped. */
@@ -95,6 +107,17 @@ export interface Network extends AsyncDisposable {
     options: RequestOptions,
   ): Promise<Uint8Array>;
   serve(protocol: string, options: ProtocolOptions, handler: Handler): void;
+  /**
+   * As `request`, for an answer that is read as it comes: who reads slowly slows the sender, and who stops ends the stream.
+   * An answer that was cut short throws; one that ended well ends.
+   */
+  requestStream(
+    stack: StackId,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): AsyncIterable<Uint8Array>;
+  serveStream(protocol: string, options: ProtocolOptions, handler: PiecesHandler): void;
   /** A stream to a connected member that stays open for messages both ways; throws `unreachable`, `refused` or `timed-out`. */
   openChannel(
     stack: StackId,

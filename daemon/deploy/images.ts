@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { StepRunning } from '#daemon/steps';
-import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
+import type { BlobStore, Build, Digest, ImageNote, Lock, Manifest, PlannedImage } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
 import type { PackageSource } from '#manifests/debian';
 import { makeBaseSource } from '../bases.ts';
@@ -37,6 +37,8 @@ export interface BuildOptions {
 export interface Images {
   readonly blobs: BlobStore;
   build(file: string, options: BuildOptions, work: Work): Promise<BuiltManifest>;
+  /** Builds once more into another store, with nothing of what is known here. */
+  rebuild(file: string, into: BlobStore, work: Work): Promise<Build>;
   /** A manifest that was built here before, by its digest. */
   manifest(digest: string): Promise<Manifest | undefined>;
 }
@@ -70,7 +72,24 @@ async function loadLock(manifestFile: string): Promise<Lock | undefined> {
   return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
 }
 
-export function openImages(blobs: BlobStore, packages: PackageSource, running?: StepRunning): Images {
+/** What is said of each image that is in the store, by the stack that built it. */
+export type Attest = (
+  planned: PlannedImage,
+  image: ImageNote,
+  of: {
+    readonly manifest: Manifest;
+    readonly manifestDigest: Digest;
+    readonly blobs: BlobStore;
+    readonly signal: AbortSignal;
+  },
+) => Promise<void>;
+
+export function openImages(
+  blobs: BlobStore,
+  packages: PackageSource,
+  attest: Attest = async () => {},
+  running?: StepRunning,
+): Images {
   const bases = makeBaseSource({});
   return {
     blobs,
@@ -78,12 +97,32 @@ export function openImages(blobs: BlobStore, packages: PackageSource, running?: 
       const useCache = mayUseCache && !check;
       const loaded = await loadManifest(file);
       const lock = await loadLock(file);
-      const request = { ...loaded, lock, blobs, packages, bases, report, signal, useCache };
-      const steps = running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, { check }) };
-      const build = await buildImages({ ...request, ...steps });
+      const of = { manifest: loaded.manifest, manifestDigest: loaded.digest, blobs, signal };
+      const build = await buildImages({
+        ...loaded,
+        lock,
+        blobs,
+        packages,
+        bases,
+        report,
+        signal,
+        useCache,
+        ...(running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, { check, blobs }) }),
+        attest: (planned, image) => attest(planned, image, of),
+      });
       const canonical = Buffer.from(canonicalJson(loaded.manifest));
       await blobs.write([canonical], { expected: loaded.digest, maxBytes: maxManifestBytes, signal });
       return { ...loaded, lock, build };
+    },
+    async rebuild(file, into, { report, signal }) {
+      const loaded = await loadManifest(file);
+      const lock = await loadLock(file);
+      const request = { ...loaded, lock, blobs: into, packages, bases, report, signal, useCache: false };
+      const options = { check: false, blobs: into };
+      return await buildImages({
+        ...request,
+        ...(running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, options) }),
+      });
     },
     async manifest(digest) {
       if (!isDigest(digest) || !(await blobs.has(digest))) return undefined;

@@ -11,6 +11,8 @@ import type { EngineLink } from './engine-link.ts';
 import type { BuildOptions, BuiltManifest, Images } from './images.ts';
 import { recordsOf } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
+import type { Pulls } from './pulls.ts';
+import type { Supply } from './supply.ts';
 
 /** The CIs' own probes come at least this often while a container starts. */
 const settleMs = 5_000;
@@ -44,6 +46,8 @@ export interface Runs {
 
 interface Parts {
   readonly images: Images;
+  readonly supply: Supply;
+  readonly pulls: Pulls;
   readonly engine: EngineLink;
   readonly registry: Pick<Registry, 'stack' | 'write'>;
   readonly pullAccess: PullAccess;
@@ -76,6 +80,7 @@ export function makeRuns(parts: Parts): Runs {
 
   const build: Runs['build'] = async (file, options, call) => {
     const built = await images.build(file, options, call);
+    const holdings = await parts.pulls.holdings(built.build.images.map((image) => image.digest));
     deed(
       call,
       {
@@ -83,7 +88,7 @@ export function makeRuns(parts: Parts): Runs {
         subject: built.digest,
         data: { project: built.manifest.project.name, images: built.build.images.length },
       },
-      () => registry.write(recordsOf(built)),
+      () => registry.write([...recordsOf(built), ...holdings]),
     );
     return built;
   };
@@ -94,6 +99,7 @@ export function makeRuns(parts: Parts): Runs {
       // Without an engine nothing is built first.
       engine.require();
       const built = await build(file, { useCache: true }, call);
+      await parts.supply.require(built, call);
       return alone(built.manifest.project.name, () => start(parts, built, call));
     },
     stop: (project, call) =>

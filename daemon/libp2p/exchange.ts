@@ -5,7 +5,7 @@ import { RegistryError, type RequestOptions } from '#registry';
 /** The length in front of a message: four bytes, big-endian. */
 const prefixBytes = 4;
 /** Handed to the muxer at once; the rest waits for it to drain. */
-const chunkBytes = 64 * 1024;
+export const chunkBytes = 64 * 1024;
 
 /** One request and its answer on a stream of its own. */
 export async function ask(
@@ -87,7 +87,21 @@ export function timedOut(signal: AbortSignal): RegistryError {
   return new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason });
 }
 
-function asRegistryError(
+/** What the work comes to, or `timed-out` once the signal is aborted; nothing of it is kept by a signal that lives on. */
+export async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(timedOut(signal));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    if (signal.aborted) abort();
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** A fault of the transport as the seam tells it. */
+export function asRegistryError(
   error: unknown,
   { remotePeer }: Connection,
   protocol: string,

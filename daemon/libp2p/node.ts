@@ -17,6 +17,8 @@ export type MemberNode = Libp2p<{ guard: object; ping: object; identify: Identif
 
 /** A member of a mesh of 1,000 keeps a connection to each at most: about 160 KB each. */
 const maxConnections = 1_100;
+/** What one stream may have under way: a muxed stream that isn't read is reset where it holds 4 MiB. */
+const maxStreamWindowSize = 2 * 1024 * 1024;
 /** New connections a second from one host: a fleet of 30 may stand behind one address and join at once. */
 const inboundConnectionThreshold = 100;
 /**
@@ -53,7 +55,7 @@ export async function makeMemberNode(options: NodeOptions): Promise<MemberNode> 
     // Members say nothing for long; whether one is still there is asked by TCP, and by its observers.
     transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })],
     connectionEncrypters: [gathering(noise())],
-    streamMuxers: [yamux({ enableKeepAlive: false })],
+    streamMuxers: [yamux({ enableKeepAlive: false, streamOptions: { maxStreamWindowSize } })],
     connectionGater: gate.gater(),
     connectionManager: {
       maxConnections,

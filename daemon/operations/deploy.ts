@@ -129,6 +129,33 @@ export const stop = declare({
   },
 });
 
+export const pull = declare({
+  name: 'pull',
+  title: 'Pull an image from other stacks',
+  sentence: 'Brings an image of the mesh here, from several stacks at once; what is here already stays.',
+  input: z.object({
+    digest: z
+      .string()
+      .regex(/^sha256:[0-9a-f]{64}$/)
+      .describe('the digest of the image'),
+  }),
+  output: z.object({ digest: z.string(), blobs: z.int(), sizeBytes: z.int(), receivedBytes: z.int(), ms: z.int() }),
+  hints: 'change',
+  http: { method: 'POST', path: '/api/pulls' },
+  command: {
+    words: 'pull',
+    positional: ['digest'],
+    examples: [`hermesh pull sha256:${'0123456789abcdef'.repeat(4)}`],
+  },
+  text: ({ digest, blobs, sizeBytes, receivedBytes, ms }) =>
+    `${digest} is here: ${blobs} blobs, ${megabytes(sizeBytes)}, ${megabytes(receivedBytes)} came, ${ms} ms.`,
+  async run(context, { digest }, call) {
+    const started = performance.now();
+    const pulled = await context.pulls.pull(digest, call);
+    return { ...pulled, ms: Math.round(performance.now() - started) };
+  },
+});
+
 export const logs = declare({
   name: 'logs',
   title: 'Read logs',

@@ -1,7 +1,7 @@
 // The one list of operations: HTTP, OpenAPI, MCP and both commands read it.
 import { ask, listCis } from './ask.ts';
 import type { DaemonOperation } from './declare.ts';
-import { build, logs, run, stop } from './deploy.ts';
+import { build, logs, pull, run, stop } from './deploy.ts';
 import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
 import { stacks, status } from './look.ts';
@@ -9,6 +9,7 @@ import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
 import { exportRoot, rotateRoot } from './roots.ts';
 import { adopt, drain, pardon } from './stacks.ts';
+import { provenance, rebuild, sbom, verify } from './supply.ts';
 import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
@@ -29,6 +30,11 @@ export const operations: readonly DaemonOperation[] = [
   build,
   run,
   stop,
+  pull,
+  verify,
+  rebuild,
+  sbom,
+  provenance,
   logs,
   listCis,
   ask,

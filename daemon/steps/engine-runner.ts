@@ -25,9 +25,9 @@ export interface EngineRunnerParts {
 /** Opens the runner, and removes what an earlier one left. Throws EngineError where the engine can't be reached. */
 export async function openEngineRunner(
   parts: EngineRunnerParts,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, sweep = true }: { readonly signal: AbortSignal; readonly sweep?: boolean },
 ): Promise<StepRunner> {
-  await removeLeftSteps(parts, { signal });
+  if (sweep) await removeLeftSteps(parts, { signal });
   const images = shareImages(parts);
   return { run: (step, options) => runStep(step, { ...parts, images }, options) };
 }

@@ -15,22 +15,19 @@ export interface StepRunning extends ReturnType<typeof openRegistries> {
   /** Ends what a daemon that was killed left running. */
   sweep(options: { readonly signal: AbortSignal }): Promise<void>;
   /** The way to run the steps of one manifest. */
-  steps(manifest: Manifest, options: { readonly check: boolean }): RunBuildStep;
+  steps(manifest: Manifest, options: { readonly check: boolean; readonly blobs: BlobStore }): RunBuildStep;
 }
 
 /** `endpoint` is the socket of the stack's engine; undefined where it has none, and a step is then refused with `no-runner`. */
 export function makeStepRunning({
-  blobs,
   stack,
   endpoint,
 }: {
-  readonly blobs: BlobStore;
   readonly stack: string;
   readonly endpoint: string | undefined;
 }): StepRunning {
   const registries = openRegistries();
-  let opening: Promise<StepRunner> | undefined;
-  const open = async (signal: AbortSignal): Promise<StepRunner> => {
+  const open = async (into: BlobStore, signal: AbortSignal): Promise<StepRunner> => {
     if (endpoint === undefined)
       throw new ManifestError('no-runner', 'Cannot run a step: this stack has no engine; start it on a host with one');
     const ceiling = {
@@ -39,24 +36,26 @@ export function makeStepRunning({
       seconds: maxSeconds,
     };
     const sandbox = await openDockerSandbox({ endpoint });
-    return await openEngineRunner({ sandbox, blobs, stack, ceiling }, { signal });
+    return await openEngineRunner({ sandbox, blobs: into, stack, ceiling }, { signal, sweep: false });
   };
-  const runner: StepRunner = {
+  // One for each store: what a rebuild makes takes nothing of what is known here.
+  const opened = new WeakMap<BlobStore, Promise<StepRunner>>();
+  const runnerOver = (into: BlobStore): StepRunner => ({
     async run(step, options) {
-      opening ??= open(options.signal);
+      const opening = opened.get(into) ?? open(into, options.signal);
+      opened.set(into, opening);
       // An engine that wasn't there may come back.
-      opening.catch(() => {
-        opening = undefined;
-      });
+      opening.catch(() => opened.delete(into));
       return await (await opening).run(step, options);
     },
-  };
+  });
   return {
     ...registries,
     async sweep(options) {
       if (endpoint !== undefined)
         await removeLeftSteps({ sandbox: await openDockerSandbox({ endpoint }), stack }, options);
     },
-    steps: (manifest, { check }) => openSteps({ manifest, blobs, runner, artifacts: registries.artifacts, check }),
+    steps: (manifest, { check, blobs }) =>
+      openSteps({ manifest, blobs, runner: runnerOver(blobs), artifacts: registries.artifacts, check }),
   };
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 const file = path.join(import.meta.dirname, '..', 'vectors', 'registry.json');
 const seen = new Set<string>();
 
-/** What the vectors hold, as the page's section 17 tells it; whatever is read of it is remembered. */
+/** What the vectors hold, as the page's section 18 tells it; whatever is read of it is remembered. */
 export interface Vectors {
   readonly note: string;
   readonly keys: readonly [Key, Key];
@@ -141,7 +141,8 @@ export type Parser =
   | 'gossip'
   | 'token';
 /** What `requests` has requests of. */
-export type Protocol = `/hermesh/${'heads' | 'roster' | 'feed' | 'trie' | 'beats' | 'zone' | 'record'}/1.0.0`;
+export type Protocol =
+  `/hermesh/${'heads' | 'evidence' | 'roster' | 'feed' | 'trie' | 'beats' | 'zone' | 'record'}/1.0.0`;
 interface RequestVector {
   readonly accepted: readonly string[];
   readonly refused: readonly { why: string; request: string }[];

@@ -152,6 +152,13 @@ export class SimulatedNetwork implements Network, Endpoint {
     this.#protocols.set(protocol, { options, handler });
   }
 
+  // biome-ignore lint/correctness/useYield: nothing that is simulated moves blobs.
+  async *requestStream(stack: StackId): AsyncIterable<Uint8Array> {
+    throw new RegistryError('refused', `Cannot ask "${stack}": no answers in pieces are simulated`);
+  }
+
+  serveStream(): void {}
+
   async openChannel(
     stack: StackId,
     protocol: string,

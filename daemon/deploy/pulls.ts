@@ -1,0 +1,157 @@
+// Images from other stacks: all blobs of one, each from several peers at once; and a store that brings what an engine asks for.
+import { z } from 'zod';
+import { type BlobStore, type Digest, isDigest } from '#manifests';
+import type { Registry } from '#registry';
+import type { Exchange } from '#registry/exchange';
+import type { Do, OperationCall } from '../deed.ts';
+import { DaemonError } from '../errors.ts';
+import type { BuildRecord } from '../kinds.ts';
+import type { RecordChange } from './images.ts';
+
+export interface Pulled {
+  readonly digest: Digest;
+  readonly blobs: number;
+  readonly sizeBytes: number;
+  /** What came over the wire; the rest was here, or shared with what was. */
+  readonly receivedBytes: number;
+}
+
+export interface Pulls {
+  /** Brings an image here and tells the mesh that this stack holds it. Throws `not-found` where no stack that is reached gives it. */
+  pull(digest: string, call: OperationCall): Promise<Pulled>;
+  /** The records that say which of these images are here. */
+  holdings(images: readonly string[]): Promise<readonly RecordChange[]>;
+}
+
+interface Parts {
+  readonly blobs: BlobStore;
+  readonly exchange: Exchange;
+  readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
+  readonly deed: Do;
+}
+
+/** As the distribution specification has it. */
+const maxManifestBytes = 4 * 1024 * 1024;
+/** Blobs of one image at a time: one that ends slowly doesn't hold up the next. */
+const maxAtOnce = 2;
+/** An engine that asks for a blob waits so long for it. */
+const bringMs = 30 * 60_000;
+
+const digest = z.string().refine(isDigest);
+const descriptor = z.object({ digest, size: z.int().min(0) });
+const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(1_000) });
+type ImageManifest = z.output<typeof manifestSchema>;
+
+export function makePulls({ blobs, exchange, registry, deed }: Parts): Pulls {
+  const holdings: Pulls['holdings'] = async (images) => {
+    const changes: RecordChange[] = [];
+    for (const image of images) {
+      const manifest = await readManifest(blobs, image);
+      if (!manifest) continue;
+      const all = [image as Digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
+      changes.push({ kind: 'blob-holding', name: image, body: await exchange.describe(all) });
+    }
+    return changes;
+  };
+
+  return {
+    holdings,
+    async pull(wanted, call) {
+      const { signal, report } = call;
+      if (!isDigest(wanted)) throw new DaemonError('bad-input', `Cannot pull "${wanted}": that is no sha256 digest`);
+      let receivedBytes = await bring(exchange, wanted, { signal });
+      const manifest = await readManifest(blobs, wanted);
+      if (!manifest)
+        throw new DaemonError('bad-input', `Cannot pull "${wanted}": it is no image`, { mend: 'hermesh ls build' });
+      const older = await olderImage(blobs, registry, wanted);
+      const parts = [manifest.config, ...manifest.layers];
+      const sizeBytes = parts.reduce((sum, { size }) => sum + size, 0);
+      let done = 0;
+      const queue = parts.entries();
+      const worker = async (): Promise<void> => {
+        for (const [index, { digest: blob, size }] of queue) {
+          const base = index === 0 ? undefined : await baseOf(blobs, older?.layers[index - 1]?.digest, blob);
+          receivedBytes += await bring(exchange, blob, { sizeBytes: size, signal, ...(base && { base }) });
+          done += size;
+          report({
+            message: `${done} of ${sizeBytes} bytes are here`,
+            fraction: sizeBytes === 0 ? 1 : done / sizeBytes,
+          });
+        }
+      };
+      await Promise.all(Array.from({ length: maxAtOnce }, worker));
+      const records = await holdings([wanted]);
+      const data = { sizeBytes, receivedBytes };
+      deed(call, { type: 'image.pulled', subject: wanted, data }, () => registry.write(records));
+      return { digest: wanted, blobs: parts.length + 1, sizeBytes, receivedBytes };
+    },
+  };
+}
+
+/** The store with blobs of other stacks behind it: what isn't here is brought when its size is asked for. */
+export function bringMissing(blobs: BlobStore, exchange: Exchange): BlobStore {
+  const size = async (wanted: Digest): Promise<number | undefined> => {
+    const here = await blobs.size(wanted);
+    if (here !== undefined) return here;
+    // What nobody holds, or nobody gives now, isn't known to whoever asks.
+    const fetched = await exchange.fetch(wanted, { signal: AbortSignal.timeout(bringMs) }).catch(() => undefined);
+    return fetched?.sizeBytes;
+  };
+  return {
+    directory: blobs.directory,
+    size,
+    has: async (wanted) => (await size(wanted)) !== undefined,
+    read: (wanted, range) => blobs.read(wanted, range),
+    bytes: (wanted, options) => blobs.bytes(wanted, options),
+    write: (content, options) => blobs.write(content, options),
+    scratch: () => blobs.scratch(),
+    writeNote: (name, text) => blobs.writeNote(name, text),
+    readNote: (name) => blobs.readNote(name),
+  };
+}
+
+async function bring(exchange: Exchange, blob: Digest, options: Parameters<Exchange['fetch']>[1]): Promise<number> {
+  try {
+    return (await exchange.fetch(blob, options)).receivedBytes;
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== 'unreachable') throw cause;
+    throw new DaemonError('not-found', (cause as Error).message, {
+      cause,
+      mayRetry: true,
+      mend: 'hermesh ls blob-holding',
+    });
+  }
+}
+
+async function readManifest(blobs: BlobStore, image: string): Promise<ImageManifest | undefined> {
+  const size = isDigest(image) ? await blobs.size(image) : undefined;
+  if (!isDigest(image) || size === undefined || size > maxManifestBytes) return undefined;
+  const bytes = await blobs.bytes(image, { maxBytes: maxManifestBytes });
+  try {
+    return manifestSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An image of the same container that is here: its layers share most with the wanted one's, one by one. */
+async function olderImage(
+  blobs: BlobStore,
+  { directory }: Pick<Registry, 'directory'>,
+  wanted: Digest,
+): Promise<ImageManifest | undefined> {
+  const builds = directory.list<BuildRecord>({ kind: 'build', includeUnreachable: true });
+  const of = builds.find(({ body }) => body.digest === wanted)?.body;
+  const others = builds.filter(
+    ({ body }) => body.digest !== wanted && body.project === of?.project && body.container === of.container,
+  );
+  for (const { body } of others) {
+    const manifest = await readManifest(blobs, body.digest);
+    if (manifest) return manifest;
+  }
+  return undefined;
+}
+
+async function baseOf(blobs: BlobStore, base: Digest | undefined, wanted: Digest): Promise<Digest | undefined> {
+  return base !== undefined && base !== wanted && (await blobs.has(base)) ? base : undefined;
+}
