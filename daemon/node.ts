@@ -8,6 +8,7 @@ import {
   bringMissing,
   describeEngine,
   type EngineState,
+  imagesOf,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
@@ -22,6 +23,7 @@ import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
+import { openRepositories, openUploads } from '#manifests/distribution';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import { holdingKind, openExchange } from '#registry/exchange';
@@ -124,6 +126,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       fault: (stack, fault) => registry.fault(stack, fault),
     }),
   );
+  const repositories = openRepositories(blobs);
   const images = openImages(blobs, lazyPackageSource(home.apt));
   const observer = engine.engine
     ? parts.use(
@@ -252,6 +255,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       cis,
       group: (work) => database.group(work),
       blobs: bringMissing(blobs, exchange),
+      repositories,
+      uploads: openUploads(home.blobs),
+      imagesOf: (repository) => imagesOf(registry.directory, repository),
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,

@@ -147,7 +147,7 @@ class DiskStore implements BlobStore {
     if (expected !== undefined && digest !== expected) {
       throw new ManifestError('digest-mismatch', `Cannot keep blob ${expected}: the bytes that came have ${digest}`);
     }
-    await keep(scratch, this.#fileOf(digest));
+    await keepFile(this.directory, scratch, digest);
     return { digest, sizeBytes };
   }
 
@@ -203,8 +203,17 @@ export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<v
   }
 }
 
+/** A file whose bytes were checked becomes the blob; it is on the same file system as the store. */
+export async function keepFile(
+  directory: string,
+  source: Pick<Scratch, 'file' | 'handle'>,
+  digest: Digest,
+): Promise<void> {
+  await keep(source, blobFile(directory, digest));
+}
+
 /** fsync before rename, and of the folder after it: a name never stands for bytes that a power loss can take. */
-async function keep(scratch: Scratch, file: string): Promise<void> {
+async function keep(scratch: Pick<Scratch, 'file' | 'handle'>, file: string): Promise<void> {
   try {
     await scratch.handle.sync();
     const folder = path.dirname(file);

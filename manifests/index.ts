@@ -1,4 +1,4 @@
-// The door of manifests: from the text of a manifest to digests, locks, images, and the answers an engine pulls them with.
+// The door of manifests: from the text of a manifest to digests, locks and images.
 
 export type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
 export { type BlobInfo, type BlobStore, openBlobStore } from './blobs.ts';
@@ -10,7 +10,6 @@ export { mediaTypes } from './image.ts';
 export type { PlannedStep } from './inputs.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
-export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
 export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
 export { containersInOrder, stepsInOrder } from './relations.ts';

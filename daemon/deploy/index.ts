@@ -8,7 +8,7 @@ export { lazyPackageSource } from './packages.ts';
 export type { PullAccess } from './pull-access.ts';
 export { makePullAccess } from './pull-access.ts';
 export type { Pulls } from './pulls.ts';
-export { bringMissing, makePulls } from './pulls.ts';
+export { bringMissing, imagesOf, makePulls } from './pulls.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
 export { makeShelf } from './shelf.ts';

@@ -88,6 +88,17 @@ export function makePulls({ blobs, exchange, registry, deed }: Parts): Pulls {
   };
 }
 
+/** Images of `PROJECT/CONTAINER` that some stack of the mesh built: they stand in that repository without having been pushed. */
+export function imagesOf(directory: Registry['directory'], repository: string): readonly Digest[] {
+  const [project, container, ...more] = repository.split('/');
+  if (container === undefined || more.length > 0) return [];
+  const builds = directory.list<BuildRecord>({ kind: 'build', includeUnreachable: true });
+  return builds
+    .filter(({ body }) => body.project === project && body.container === container)
+    .map(({ body }) => body.digest)
+    .filter(isDigest);
+}
+
 /** The store with blobs of other stacks behind it: what isn't here is brought when its size is asked for. */
 export function bringMissing(blobs: BlobStore, exchange: Exchange): BlobStore {
   const size = async (wanted: Digest): Promise<number | undefined> => {
