@@ -9,12 +9,14 @@ import {
   describeEngine,
   type EngineState,
   imagesOf,
+  keepSwept,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
   makePulls,
   makeRuns,
   makeShelf,
+  makeSweep,
   openEngineLink,
   openImages,
   stateNow,
@@ -23,10 +25,11 @@ import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
-import { openRepositories, openUploads } from '#manifests/distribution';
+import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import { holdingKind, openExchange } from '#registry/exchange';
+import { makeBaseSource, makeEngineBases } from './bases.ts';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
@@ -36,6 +39,7 @@ import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
+import { makeRegistryParts } from './registries.ts';
 import { callOperation, serveOperations } from './remote.ts';
 import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
 import { readVersion } from './version.ts';
@@ -93,7 +97,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   // The slow parts open side by side; each is closed in its turn.
   const engineOpening = openEngineLink(options.config, identity.stack, room('engine'), { signal });
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
-  const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
+  const [engine, network, blobs] = await openTogether(
+    parts,
+    engineOpening,
+    networkOpening,
+    openBlobStore(home.blobs, { now }),
+  );
 
   const metrics = makeMetrics();
   const registry = parts.use(
@@ -127,7 +136,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }),
   );
   const repositories = openRepositories(blobs);
-  const images = openImages(blobs, lazyPackageSource(home.apt));
+  const registryParts = makeRegistryParts({ loginFiles: config.loginFiles }, random);
+  const bases = makeBaseSource({
+    registry: makeRegistryBases(registryParts),
+    ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
+  });
+  const images = openImages(blobs, lazyPackageSource(home.apt), bases);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -185,7 +199,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const pulls = makePulls({ blobs, exchange, registry, deed });
+  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
   const runs = makeRuns({
     images,
     pulls,
@@ -198,6 +212,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     now,
   });
 
+  const sweep = makeSweep({ blobs, repositories, registry, engine: engine.engine, pulls, now });
   const links = { http: '', socket: home.socket };
   const context: Context = {
     config,
@@ -211,6 +226,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     images,
     runs,
     pulls,
+    sweep,
     log,
     links,
     addresses: () => network.addresses(),
@@ -282,6 +298,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     stopping.abort();
   });
   isReady = true;
+  parts.use(keepSwept(sweep, (error) => log.warn({ error }, 'the store could not be swept')));
 
   const all = parts.move();
   return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };

@@ -1,7 +1,7 @@
 // The door of manifests: from the text of a manifest to digests, locks and images.
 
 export type { Manifest, ManifestContainer, Platform } from '#manifests/schema';
-export { type BlobInfo, type BlobStore, openBlobStore } from './blobs.ts';
+export { type BlobInfo, type BlobStore, type KeptBlob, openBlobStore, type SweepableStore } from './blobs.ts';
 export { type Build, type BuildRequest, type BuiltImage, buildImages } from './build.ts';
 export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from './digest.ts';
 export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';

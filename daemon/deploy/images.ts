@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
+import type { BaseSource } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
 import { makeBaseSource } from '../bases.ts';
 import { DaemonError } from '../errors.ts';
@@ -63,8 +64,7 @@ async function loadLock(manifestFile: string): Promise<Lock | undefined> {
   return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
 }
 
-export function openImages(blobs: BlobStore, packages: PackageSource): Images {
-  const bases = makeBaseSource({});
+export function openImages(blobs: BlobStore, packages: PackageSource, bases: BaseSource = makeBaseSource({})): Images {
   return {
     blobs,
     async build(file, { useCache }, { report, signal }) {

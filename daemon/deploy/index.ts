@@ -12,3 +12,4 @@ export { bringMissing, imagesOf, makePulls } from './pulls.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
 export { makeShelf } from './shelf.ts';
+export { defaultLimitGib, keepSwept, makeSweep, type SweepOptions, type Swept } from './sweep.ts';

@@ -16,5 +16,7 @@ export type {
   DistributionRequest,
 } from './protocol.ts';
 export { formatReference, isLoopback, isRepository, parseReference, type Reference } from './reference.ts';
+export { makeRegistryBases } from './registry-bases.ts';
 export { openRepositories, type Repositories, type Repository } from './repositories.ts';
+export { planSweep, type SweepPlan } from './sweep.ts';
 export { openUploads, type Uploads } from './uploads.ts';

@@ -45,7 +45,11 @@ function tarOf(bytes: Buffer, folder: string, name: string): Buffer {
 async function openStores(names: readonly string[]) {
   const folder = await openFolder();
   const stores = await Promise.all(names.map((name) => openBlobStore(path.join(folder.path, name))));
-  return { folder: folder.path, stores, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+  return {
+    folder: folder.path,
+    stores: stores as unknown as [BlobStore, BlobStore],
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
 }
 
 const nobody = makeRegistryParts({ loginFiles: [] }, Math.random);
@@ -53,7 +57,7 @@ const nobody = makeRegistryParts({ loginFiles: [] }, Math.random);
 test('an image that is pushed is pulled byte for byte, and the second push moves nothing', { skip }, async () => {
   await using open = await openStores(['from', 'to']);
   await using registry = await startDockerRegistry();
-  const [from, to] = open.stores as [BlobStore, BlobStore];
+  const [from, to] = open.stores;
   const big = tarOf(randomBytes(70 * 1024 * 1024), open.folder, 'big');
   const small = tarOf(Buffer.from('small'), open.folder, 'small');
   const digest = await makeImage(from, [big, small]);
@@ -86,7 +90,7 @@ test('an image that is pushed is pulled byte for byte, and the second push moves
 test('referrers are found in a registry that has no API for them, and more than one is kept', { skip }, async () => {
   await using open = await openStores(['from']);
   await using registry = await startDockerRegistry();
-  const [from] = open.stores as [BlobStore];
+  const [from] = open.stores;
   const digest = await makeImage(from, [tarOf(Buffer.from('x'), open.folder, 'x')]);
   const subject = { mediaType: mediaTypes.manifest, digest, size: (await from.size(digest)) ?? 0 };
   const referrers = await Promise.all(
@@ -112,7 +116,7 @@ test('a registry with passwords takes the one that docker login left, and refuse
     'right.json': login(registry.address, 'anna', 'secret'),
     'wrong.json': login(registry.address, 'anna', 'guess'),
   });
-  const [from] = open.stores as [BlobStore];
+  const [from] = open.stores;
   const digest = await makeImage(from, [tarOf(Buffer.from('x'), open.folder, 'x')]);
   const client = (...names: string[]) =>
     openRegistryClient(
@@ -136,7 +140,7 @@ test('a registry with tokens gets them from its realm, by the scope that it name
     files: { 'cert.pem': tokens.certificate },
   });
   await using logins = await openFolder({ 'right.json': login(registry.address, 'anna', 'secret') });
-  const [from, to] = open.stores as [BlobStore, BlobStore];
+  const [from, to] = open.stores;
   const digest = await makeImage(from, [tarOf(Buffer.from('x'), open.folder, 'x')]);
   const as = (loginFiles: string[]) =>
     openRegistryClient(registry.address, 'shop/api', makeRegistryParts({ loginFiles }, Math.random));

@@ -46,7 +46,9 @@ async function openRegistry({ may = () => true }: { may?: Rights } = {}) {
         path: target,
         query,
         headers: { ...length, ...headers },
-        body: Buffer.isBuffer(body) ? pieces(body, body.length > 10_000 ? 65_536 : 7) : (body ?? pieces(Buffer.alloc(0))),
+        body: Buffer.isBuffer(body)
+          ? pieces(body, body.length > 10_000 ? 65_536 : 7)
+          : (body ?? pieces(Buffer.alloc(0))),
       },
       context,
     );
