@@ -1,5 +1,7 @@
 // One running stack: opens its parts in order, wires them, and closes them in reverse. A part that fails rolls back the others.
+
 import { randomBytes, randomUUID } from 'node:crypto';
+import path from 'node:path';
 import type { Logger } from 'pino';
 import { type HealthStatus, openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
@@ -19,6 +21,7 @@ import {
   makeSweep,
   openEngineLink,
   openImages,
+  openSupply,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
@@ -33,10 +36,10 @@ import { makeBaseSource, makeEngineBases } from './bases.ts';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
-import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
+import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { makeRegistryParts } from './registries.ts';
@@ -121,11 +124,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }),
   );
 
-  const config = { ...options.config, name: await nameOf(registry, options.config) };
+  const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
   const exchange = parts.use(
     openExchange({
-      network,
+      network: registry.network,
       shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
       directory: registry.directory,
       clock: { ...systemClock, now, monotonic },
@@ -141,7 +144,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry: makeRegistryBases(registryParts),
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
-  const images = openImages(blobs, lazyPackageSource(home.apt), bases);
+  const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
+  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -202,6 +206,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
   const runs = makeRuns({
     images,
+    supply,
     pulls,
     engine,
     registry,
@@ -225,6 +230,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     audit,
     images,
     runs,
+    supply,
     pulls,
     sweep,
     log,
@@ -235,7 +241,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   };
   const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
   serveOperations(
-    network,
+    registry.network,
     (stack) => registry.member(stack)?.role,
     (operation, input, principal, until) =>
       invoke(operation, input, { principal, report: () => undefined, signal: until }),
@@ -318,24 +324,6 @@ async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable
   if (two.status === 'rejected') throw two.reason;
   if (three.status === 'rejected') throw three.reason;
   return [one.value, two.value, three.value];
-}
-
-/**
- * The name that its certificate bears: the mesh knows the stack by it, so a start under another name is a slip. A home whose
- * daemon was never up has told its name to nobody, and takes the new one.
- */
-async function nameOf(registry: Registry, config: Config): Promise<string> {
-  const own = registry.members().find(({ self }) => self)?.name ?? config.name;
-  if (!config.isNamed || own === config.name) return own;
-  if (registry.directory.list({ kind: 'stack', stack: registry.stack }).length === 0) {
-    await registry.leave();
-    return config.name;
-  }
-  throw new DaemonError(
-    'home-of-another-stack',
-    `Cannot start "${config.name}" in the home "${config.home}": it is the home of the stack "${own}"`,
-    { mend: 'leave --name out, or name another home with --home DIR' },
-  );
 }
 
 function describeStack(config: Config, version: string, addresses: readonly string[], engine: EngineState): object {

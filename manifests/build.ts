@@ -32,6 +32,8 @@ export interface BuildRequest {
   readonly nodes?: NodeSource;
   /** Needed where an application has steps. */
   readonly runStep?: RunBuildStep;
+  /** Told of each image when it is in the store, made now or before: what is said of it is said here. */
+  readonly attest?: (planned: PlannedImage, image: ImageNote) => Promise<void>;
   /** What is going on, and how much of all is done (0 to 1). */
   readonly report: (progress: { readonly message: string; readonly fraction?: number }) => void;
   readonly signal: AbortSignal;
@@ -122,6 +124,7 @@ async function buildOne(
   const before = await readPlainNote<InputFacts>(work.blobs, 'inputs', place);
   const changes = before && compareFacts(before, facts);
   const finish = async (image: ImageNote, cached: boolean): Promise<BuiltImage> => {
+    await work.attest?.(planned, image);
     await writePlainNote(work.blobs, 'inputs', place, facts);
     return { container, platform, buildKey, ...image, cached, changes };
   };

@@ -7,9 +7,10 @@ export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from '
 export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';
 export type { InputChange } from './explain.ts';
 export { mediaTypes } from './image.ts';
-export type { PlannedStep } from './inputs.ts';
+export type { PlannedImage, PlannedStep } from './inputs.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
+export type { ImageNote } from './notes.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
 export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
 export { containersInOrder, stepsInOrder } from './relations.ts';

@@ -104,7 +104,8 @@ function keyObjectOf(stack: StackId): KeyObject | undefined {
   return made;
 }
 
-function publicKeyIn(stack: StackId): Uint8Array | undefined {
+/** The raw Ed25519 key, 32 bytes, that an id contains; undefined for anything that isn't an id. */
+export function publicKeyIn(stack: StackId): Uint8Array | undefined {
   if (stack.length > maxIdLength) return undefined;
   try {
     const bytes = base58btc.decode(`z${stack}`);

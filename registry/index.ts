@@ -11,7 +11,7 @@ export type { DeedOptions, Member, MeshRoot, MeshRoots, Registry, RegistryOption
 export type { Database, FloorMigrations } from './database.ts';
 export { openDatabase } from './database.ts';
 export type { Identity } from './identity.ts';
-export { isStackId, loadOrMakeIdentity, makeIdentity, stackIdOf, verifyBy } from './identity.ts';
+export { isStackId, loadOrMakeIdentity, makeIdentity, publicKeyIn, stackIdOf, verifyBy } from './identity.ts';
 export type { Kind, MemberRole } from './kind.ts';
 export { defineKind, stackKind } from './kind.ts';
 export type { Log } from './log.ts';

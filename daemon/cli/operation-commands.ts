@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { openClient } from '#daemon/client';
 import type { DaemonOperation } from '#daemon/operations';
+import { isDigest } from '#manifests';
 import { homeOf } from '../config.ts';
 import { openOutput } from './output.ts';
 
@@ -70,7 +71,10 @@ function commandOf(operation: DaemonOperation, program: Command, signal: AbortSi
     const input = Object.fromEntries(
       Object.entries({ ...options, ...positional })
         .filter(([, value]) => value !== undefined)
-        .map(([key, value]) => [key, form.paths?.includes(key) ? path.resolve(String(value)) : value]),
+        .map(([key, value]) => [
+          key,
+          form.paths?.includes(key) && !isDigest(String(value)) ? path.resolve(String(value)) : value,
+        ]),
     );
     await carryOut(operation, input, program.opts<CommonOptions>(), signal);
   });

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { BlobStore, Build, Digest, Lock, Manifest } from '#manifests';
+import type { BlobStore, Build, Digest, ImageNote, Lock, Manifest, PlannedImage } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
 import type { BaseSource } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
@@ -31,6 +31,8 @@ export interface BuiltManifest extends LoadedManifest {
 export interface Images {
   readonly blobs: BlobStore;
   build(file: string, options: { readonly useCache: boolean }, work: Work): Promise<BuiltManifest>;
+  /** Builds once more into another store, with nothing of what is known here. */
+  rebuild(file: string, into: BlobStore, work: Work): Promise<Build>;
   /** A manifest that was built here before, by its digest. */
   manifest(digest: string): Promise<Manifest | undefined>;
 }
@@ -64,16 +66,49 @@ async function loadLock(manifestFile: string): Promise<Lock | undefined> {
   return existsSync(file) ? parseLock(await readText(file, 'let this user read it'), { file }) : undefined;
 }
 
-export function openImages(blobs: BlobStore, packages: PackageSource, bases: BaseSource = makeBaseSource({})): Images {
+/** What is said of each image that is in the store, by the stack that built it. */
+export type Attest = (
+  planned: PlannedImage,
+  image: ImageNote,
+  of: {
+    readonly manifest: Manifest;
+    readonly manifestDigest: Digest;
+    readonly blobs: BlobStore;
+    readonly signal: AbortSignal;
+  },
+) => Promise<void>;
+
+export function openImages(
+  blobs: BlobStore,
+  packages: PackageSource,
+  attest: Attest = async () => {},
+  bases: BaseSource = makeBaseSource({}),
+): Images {
   return {
     blobs,
     async build(file, { useCache }, { report, signal }) {
       const loaded = await loadManifest(file);
       const lock = await loadLock(file);
-      const build = await buildImages({ ...loaded, lock, blobs, packages, bases, report, signal, useCache });
+      const of = { manifest: loaded.manifest, manifestDigest: loaded.digest, blobs, signal };
+      const build = await buildImages({
+        ...loaded,
+        lock,
+        blobs,
+        packages,
+        bases,
+        report,
+        signal,
+        useCache,
+        attest: (planned, image) => attest(planned, image, of),
+      });
       const canonical = Buffer.from(canonicalJson(loaded.manifest));
       await blobs.write([canonical], { expected: loaded.digest, maxBytes: maxManifestBytes, signal });
       return { ...loaded, lock, build };
+    },
+    async rebuild(file, into, { report, signal }) {
+      const loaded = await loadManifest(file);
+      const lock = await loadLock(file);
+      return await buildImages({ ...loaded, lock, blobs: into, packages, bases, report, signal, useCache: false });
     },
     async manifest(digest) {
       if (!isDigest(digest) || !(await blobs.has(digest))) return undefined;

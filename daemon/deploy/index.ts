@@ -12,4 +12,6 @@ export { bringMissing, imagesOf, makePulls } from './pulls.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
 export { makeShelf } from './shelf.ts';
+export type { Supply } from './supply.ts';
+export { openSupply } from './supply.ts';
 export { defaultLimitGib, keepSwept, makeSweep, type SweepOptions, type Swept } from './sweep.ts';

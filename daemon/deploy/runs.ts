@@ -13,6 +13,7 @@ import type { BuiltManifest, Images } from './images.ts';
 import { recordsOf } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
 import type { Pulls } from './pulls.ts';
+import type { Supply } from './supply.ts';
 
 /** The CIs' own probes come at least this often while a container starts. */
 const settleMs = 5_000;
@@ -46,6 +47,7 @@ export interface Runs {
 
 interface Parts {
   readonly images: Images;
+  readonly supply: Supply;
   readonly pulls: Pulls;
   readonly engine: EngineLink;
   readonly registry: Pick<Registry, 'stack' | 'write'>;
@@ -98,6 +100,7 @@ export function makeRuns(parts: Parts): Runs {
       // Without an engine nothing is built first.
       engine.require();
       const built = await build(file, { useCache: true }, call);
+      await parts.supply.require(built, call);
       return alone(built.manifest.project.name, () => start(parts, built, call));
     },
     stop: (project, call) =>

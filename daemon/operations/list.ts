@@ -9,6 +9,7 @@ import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
 import { exportRoot, rotateRoot } from './roots.ts';
 import { adopt, drain, pardon } from './stacks.ts';
+import { provenance, rebuild, sbom, verify } from './supply.ts';
 import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
@@ -31,6 +32,10 @@ export const operations: readonly DaemonOperation[] = [
   stop,
   prune,
   pull,
+  verify,
+  rebuild,
+  sbom,
+  provenance,
   logs,
   listCis,
   ask,
