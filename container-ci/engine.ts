@@ -127,6 +127,8 @@ export interface Engine extends AsyncDisposable {
     options: Cancel,
   ): Promise<void>;
   hasImage(reference: string, options: Cancel): Promise<boolean>;
+  /** The image by its id as `docker save` writes it; throws `no-such-image` at the first read. */
+  saveImage(image: string, options: Cancel): AsyncIterable<Uint8Array>;
   removeImage(reference: string, options: Cancel): Promise<void>;
   /** Idempotent. */
   createNetwork(name: string, labels: Readonly<Record<string, string>>, options: Cancel): Promise<void>;

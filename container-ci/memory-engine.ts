@@ -21,6 +21,8 @@ export interface MemoryImage {
   readonly ports?: readonly number[];
   readonly environmentNames?: readonly string[];
   readonly output?: readonly string[];
+  /** What `docker save` would write of it. */
+  readonly archive?: Uint8Array;
   /** Ends at once with this code. */
   readonly exitCode?: number;
 }
@@ -180,6 +182,12 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
     async hasImage(reference, { signal }) {
       answer(signal);
       return images.has(reference);
+    },
+    async *saveImage(image, { signal }) {
+      answer(signal);
+      const { archive } = images.get(image) ?? {};
+      if (!archive) throw new EngineError('no-such-image', `Cannot save image "${image}": no such image in memory`);
+      yield archive;
     },
     async removeImage(reference, { signal }) {
       answer(signal);

@@ -1,7 +1,8 @@
 // The machine as BaseSource: layouts read here, folders by GNU tar, registries and engines by whoever knows them.
 import { spawn } from 'node:child_process';
-import { ManifestError } from '#manifests';
-import { type BaseSource, type OpenedTree, openLayout } from '#manifests/bases';
+import { type Engine, EngineError } from '#container-ci';
+import { type BlobStore, ManifestError } from '#manifests';
+import { type BaseSource, type OpenedTree, openArchive, openLayout } from '#manifests/bases';
 
 /** Numeric owners, all mode bits, and the capabilities of files, which Node can't read; sockets are passed over. */
 const tarOptions = [
@@ -38,6 +39,26 @@ export function makeBaseSource({
       if (base.kind === 'registry')
         return await need(registry, `no registry is set up to fetch "${base.name}"`).open(base, platform, options);
       return await need(engine, `no engine is here to give image ${base.image}`).open(base, platform, options);
+    },
+  };
+}
+
+/** Images that an engine has, by their id: spooled beside the store's blobs while they are read. */
+export function makeEngineBases(engine: Pick<Engine, 'saveImage'>, blobs: Pick<BlobStore, 'scratch'>): BaseSource {
+  const unavailable = (what: string, cause?: unknown): ManifestError =>
+    new ManifestError('base-unavailable', `Cannot use the base: ${what}`, { cause });
+  return {
+    async resolve(reference) {
+      throw unavailable(`"${reference}" is a tag, which is asked of a registry`);
+    },
+    async open(base, _platform, { signal }) {
+      if (base.kind !== 'engine') throw unavailable(`an engine has no ${base.kind}`);
+      try {
+        return await openArchive(engine.saveImage(base.image, { signal }), base.image, await blobs.scratch());
+      } catch (cause) {
+        if (!(cause instanceof EngineError)) throw cause;
+        throw unavailable(cause.message, cause);
+      }
     },
   };
 }

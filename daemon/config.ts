@@ -20,6 +20,8 @@ export interface Config {
   readonly engine: 'auto' | 'docker' | 'podman' | 'none';
   /** Unix sockets where an engine may be, in the order they are tried. */
   readonly engineSockets: { readonly docker: readonly string[]; readonly podman: readonly string[] };
+  /** Files in the form of Docker's config.json, where logins to registries stand; the first that knows a registry wins. */
+  readonly loginFiles: readonly string[];
   readonly hermes: 'closed' | 'open';
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly dht: boolean;
@@ -56,6 +58,7 @@ export async function readConfig(
     listen: settings.listen ?? ['/ip4/0.0.0.0/tcp/4801'],
     engine: settings.engine ?? 'auto',
     engineSockets: engineSockets(settings.engine ?? 'auto', environment),
+    loginFiles: loginFiles(environment),
     hermes: settings.hermes ?? 'closed',
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,
@@ -106,6 +109,17 @@ function engineSockets(engine: Config['engine'], environment: Environment): Conf
     docker: [...fromHost, '/var/run/docker.sock', ...(runtime ? [path.join(runtime, 'docker.sock')] : [])],
     podman: [...(runtime ? [path.join(runtime, 'podman', 'podman.sock')] : []), '/run/podman/podman.sock'],
   };
+}
+
+/** Where Docker and Podman keep them; `manifest lock` reads them too, without a daemon. */
+export function loginFiles(environment: Environment = process.env): readonly string[] {
+  const runtime = environment['XDG_RUNTIME_DIR'];
+  const docker = environment['DOCKER_CONFIG'] ?? path.join(homedir(), '.docker');
+  return [
+    ...(environment['REGISTRY_AUTH_FILE'] ? [environment['REGISTRY_AUTH_FILE']] : []),
+    ...(runtime ? [path.join(runtime, 'containers', 'auth.json')] : []),
+    path.join(docker, 'config.json'),
+  ];
 }
 
 function dropUndefined<T extends object>(value: T): Partial<T> {

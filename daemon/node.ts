@@ -10,12 +10,15 @@ import {
   bringMissing,
   describeEngine,
   type EngineState,
+  imagesOf,
+  keepSwept,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
   makePulls,
   makeRuns,
   makeShelf,
+  makeSweep,
   openEngineLink,
   openImages,
   openSupply,
@@ -26,9 +29,11 @@ import { operations } from '#daemon/operations';
 import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
+import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Member, Network, Registry } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import { holdingKind, openExchange } from '#registry/exchange';
+import { makeBaseSource, makeEngineBases } from './bases.ts';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
@@ -38,6 +43,7 @@ import { daemonKinds } from './kinds.ts';
 import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
+import { makeRegistryParts } from './registries.ts';
 import { callOperation, serveOperations } from './remote.ts';
 import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
 import { readVersion } from './version.ts';
@@ -95,7 +101,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   // The slow parts open side by side; each is closed in its turn.
   const engineOpening = openEngineLink(options.config, identity.stack, room('engine'), { signal });
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
-  const [engine, network, blobs] = await openTogether(parts, engineOpening, networkOpening, openBlobStore(home.blobs));
+  const [engine, network, blobs] = await openTogether(
+    parts,
+    engineOpening,
+    networkOpening,
+    openBlobStore(home.blobs, { now }),
+  );
 
   const metrics = makeMetrics();
   const registry = parts.use(
@@ -132,8 +143,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       fault: (stack, fault) => registry.fault(stack, fault),
     }),
   );
+  const repositories = openRepositories(blobs);
+  const registryParts = makeRegistryParts({ loginFiles: config.loginFiles }, random);
+  const bases = makeBaseSource({
+    registry: makeRegistryBases(registryParts),
+    ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
+  });
   const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
-  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, running);
+  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -191,7 +208,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const pulls = makePulls({ blobs, exchange, registry, deed });
+  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
   const runs = makeRuns({
     images,
     supply,
@@ -205,6 +222,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     now,
   });
 
+  const sweep = makeSweep({ blobs, repositories, registry, engine: engine.engine, pulls, now });
   const links = { http: '', socket: home.socket };
   const context: Context = {
     config,
@@ -219,6 +237,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     runs,
     supply,
     pulls,
+    sweep,
     log,
     links,
     addresses: () => network.addresses(),
@@ -263,6 +282,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       cis,
       group: (work) => database.group(work),
       blobs: bringMissing(blobs, exchange),
+      repositories,
+      uploads: openUploads(home.blobs),
+      imagesOf: (repository) => imagesOf(registry.directory, repository),
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,
@@ -287,6 +309,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     stopping.abort();
   });
   isReady = true;
+  parts.use(keepSwept(sweep, (error) => log.warn({ error }, 'the store could not be swept')));
 
   const all = parts.move();
   return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };

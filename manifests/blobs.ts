@@ -1,7 +1,7 @@
 // Where content lies on the disk by its SHA-256, and how it gets there whole or not at all.
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { type Digest, isDigest } from './digest.ts';
 import { ManifestError } from './error.ts';
@@ -42,6 +42,21 @@ export interface BlobStore {
   readNote(name: string): Promise<string | undefined>;
 }
 
+/** A blob that may be swept. */
+export interface KeptBlob extends BlobInfo {
+  /** Milliseconds since 1970, at most an hour before the last use. */
+  readonly usedAtMs: number;
+}
+
+/** The store as who keeps it small sees it. */
+export interface SweepableStore extends BlobStore {
+  list(): AsyncIterable<KeptBlob>;
+  /** The bytes as the disk has them, which counts as no use; undefined where they are gone. For small blobs. */
+  peek(digest: Digest): Promise<Uint8Array | undefined>;
+  /** Removes a blob, and what is derived from it, unless it was used since; false where it was, or isn't there. */
+  remove(digest: Digest, options: { readonly usedSinceMs: number }): Promise<boolean>;
+}
+
 /** A file that only this process knows. */
 export interface Scratch extends AsyncDisposable {
   readonly file: string;
@@ -54,21 +69,34 @@ const maxNoteBytes = 64 * 1024 * 1024;
 const rangePieceBytes = 1024 * 1024;
 const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. */
-export async function openBlobStore(directory: string): Promise<BlobStore> {
+/** A use is written down this seldom: a store that is only read isn't worn out. */
+const useStepMs = 60 * 60_000;
+
+/**
+ * The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. With a clock
+ * (milliseconds since 1970) each use of a blob is written down, to the hour.
+ */
+export async function openBlobStore(
+  directory: string,
+  { now }: { readonly now?: () => number } = {},
+): Promise<SweepableStore> {
   const temporary = path.join(directory, 'tmp');
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true, mode: 0o700 });
-  return new DiskStore(directory, temporary);
+  return new DiskStore(directory, temporary, now);
 }
 
-class DiskStore implements BlobStore {
+class DiskStore implements SweepableStore {
   readonly directory: string;
   readonly #temporary: string;
+  readonly #now: (() => number) | undefined;
+  /** Blobs that are being removed: whoever asks for one waits, and then finds it or not. */
+  readonly #removing = new Map<Digest, Promise<boolean>>();
 
-  constructor(directory: string, temporary: string) {
+  constructor(directory: string, temporary: string, now?: () => number) {
     this.directory = directory;
     this.#temporary = temporary;
+    this.#now = now;
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -76,16 +104,66 @@ class DiskStore implements BlobStore {
   }
 
   async size(digest: Digest): Promise<number | undefined> {
+    const file = this.#fileOf(digest);
+    await this.#removing.get(digest);
     try {
-      return (await stat(this.#fileOf(digest))).size;
+      const found = await stat(file);
+      const at = this.#now?.();
+      if (at !== undefined && at - found.mtimeMs > useStepMs) await utimes(file, at / 1000, at / 1000);
+      return found.size;
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
   }
 
+  async *list(): AsyncIterable<KeptBlob> {
+    const root = path.join(this.directory, 'sha256');
+    for (const folder of await readdir(root).catch(() => [])) {
+      for (const name of await readdir(path.join(root, folder)).catch(() => [])) {
+        const digest = `sha256:${name}`;
+        const found = await stat(path.join(root, folder, name)).catch(() => undefined);
+        if (found && isDigest(digest)) yield { digest, sizeBytes: found.size, usedAtMs: found.mtimeMs };
+      }
+    }
+  }
+
+  async peek(digest: Digest): Promise<Uint8Array | undefined> {
+    return await readFile(this.#fileOf(digest)).catch(() => undefined);
+  }
+
+  async remove(digest: Digest, { usedSinceMs }: { readonly usedSinceMs: number }): Promise<boolean> {
+    const removing = this.#removing.get(digest) ?? this.#removeUnused(this.#fileOf(digest), digest, usedSinceMs);
+    this.#removing.set(digest, removing);
+    try {
+      return await removing;
+    } finally {
+      this.#removing.delete(digest);
+    }
+  }
+
+  /** Taken aside first: what came or was used at that moment is put back. */
+  async #removeUnused(file: string, digest: Digest, usedSinceMs: number): Promise<boolean> {
+    const aside = path.join(this.#temporary, randomUUID());
+    try {
+      if ((await stat(file)).mtimeMs >= usedSinceMs) return false;
+      await rename(file, aside);
+      const isUsed = (await stat(aside)).mtimeMs >= usedSinceMs;
+      if (isUsed) await rename(aside, file);
+      else await rm(aside);
+      if (isUsed) return false;
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+    const name = digest.slice('sha256:'.length);
+    for (const kind of ['chunks', 'ranges']) await rm(path.join(this.directory, kind, name), { force: true });
+    return true;
+  }
+
   async *read(digest: Digest, range?: { readonly offset: number; readonly length: number }): AsyncIterable<Uint8Array> {
     if (range?.length === 0) return;
+    await this.size(digest);
     const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
     try {
       const chunks = createReadStream(this.#fileOf(digest), {
@@ -147,7 +225,7 @@ class DiskStore implements BlobStore {
     if (expected !== undefined && digest !== expected) {
       throw new ManifestError('digest-mismatch', `Cannot keep blob ${expected}: the bytes that came have ${digest}`);
     }
-    await keep(scratch, this.#fileOf(digest));
+    await keepFile(this.directory, scratch, digest);
     return { digest, sizeBytes };
   }
 
@@ -203,8 +281,17 @@ export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<v
   }
 }
 
+/** A file whose bytes were checked becomes the blob; it is on the same file system as the store. */
+export async function keepFile(
+  directory: string,
+  source: Pick<Scratch, 'file' | 'handle'>,
+  digest: Digest,
+): Promise<void> {
+  await keep(source, blobFile(directory, digest));
+}
+
 /** fsync before rename, and of the folder after it: a name never stands for bytes that a power loss can take. */
-async function keep(scratch: Scratch, file: string): Promise<void> {
+async function keep(scratch: Pick<Scratch, 'file' | 'handle'>, file: string): Promise<void> {
   try {
     await scratch.handle.sync();
     const folder = path.dirname(file);

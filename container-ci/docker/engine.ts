@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import type { ContainerSpec, Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
+import type { Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
 import { EngineError } from '../error.ts';
 import { type Caller, makeCaller, readLines } from './call.ts';
+import { bodyOf } from './create-body.ts';
 import { makeLogDecoder } from './log-frames.ts';
 import { parseListening, readSocketInodes } from './proc-net.ts';
 import { eventOf, processesOf, stateOf, summaryOf, usageOf } from './translate.ts';
@@ -14,8 +15,6 @@ const defaultEndpoint = '/var/run/docker.sock';
 /** The newest log lines are kept up to this, so that a talkative container can't fill the memory. */
 const maxLogBytes = 4 << 20;
 const maxLogLines = 10_000;
-/** Logs of a container that we start: three files of 10 MiB, so that they can't fill the disk. */
-const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
 /** Pulls and stops take longer than a look. */
 const pullTimeoutMs = 15 * 60_000;
 const removeTimeoutMs = 120_000;
@@ -201,6 +200,19 @@ function makeEngine(call: Caller, now: () => number): Engine {
       return readLogs(container, { tail, follow: true, signal: until(signal) });
     },
 
+    async *saveImage(image, { signal }) {
+      const doing = `save image "${image}"`;
+      if (!(await hasImage(image, { signal })))
+        throw new EngineError('no-such-image', `Cannot ${doing}: the engine has no such image`);
+      const path = `/images/${image}/get`;
+      const stream = await call.stream(doing, { path, timeoutMs: pullTimeoutMs, signal: until(signal) });
+      try {
+        for await (const chunk of stream) yield chunk as Buffer;
+      } catch (error) {
+        throw call.explain(error, doing, signal);
+      }
+    },
+
     async pull(reference, login, { signal }) {
       if (await hasImage(reference, { signal })) return;
       const doing = `pull "${reference}"`;
@@ -343,33 +355,6 @@ function makeEngine(call: Caller, now: () => number): Engine {
 
 function pathOf(container: string, verb?: string): string {
   return ['/containers', encodeURIComponent(container), ...(verb === undefined ? [] : [verb])].join('/');
-}
-
-/** The host ceiling: nothing in a spec can ask for mounts, devices, capabilities, host namespaces or privilege. */
-function bodyOf(spec: ContainerSpec): object {
-  const ports = [...new Set(spec.publish.map(({ port }) => port))];
-  const bindings = (port: number) =>
-    spec.publish
-      .filter((one) => one.port === port)
-      .map(({ hostPort }) => ({ HostIp: '127.0.0.1', HostPort: hostPort === 0 ? '' : String(hostPort) }));
-  return {
-    Image: spec.image,
-    Labels: spec.labels,
-    ExposedPorts: Object.fromEntries(ports.map((port) => [`${port}/tcp`, {}])),
-    HostConfig: {
-      NetworkMode: spec.network.name,
-      RestartPolicy: { Name: spec.restart },
-      PortBindings: Object.fromEntries(ports.map((port) => [`${port}/tcp`, bindings(port)])),
-      Privileged: false,
-      SecurityOpt: ['no-new-privileges'],
-      LogConfig: logConfig,
-      // Swap equal to memory means no swap, so that the limit is the limit.
-      ...(spec.memoryBytes === undefined ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
-      ...(spec.nanoCpus === undefined ? {} : { NanoCpus: spec.nanoCpus }),
-      ...(spec.processes === undefined ? {} : { PidsLimit: spec.processes }),
-    },
-    NetworkingConfig: { EndpointsConfig: { [spec.network.name]: { Aliases: spec.network.aliases } } },
-  };
 }
 
 async function* readEvents(call: Caller, since: string, signal: AbortSignal): AsyncGenerator<EngineEvent> {

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { homeOf } from '../config.ts';
+import { homeOf, loginFiles } from '../config.ts';
 import { writeWhole } from '../write-whole.ts';
 import type { CommonOptions } from './operation-commands.ts';
 import { openOutput } from './output.ts';
@@ -50,27 +50,31 @@ export function addManifest(program: Command, signal: AbortSignal): void {
     .argument('<file>', 'the manifest')
     .option('--refresh', 'ask the mirror for what is new, instead of keeping what was asked within the hour')
     .description(
-      'Writes manifest.lock.json: exact versions and hashes of the packages of containers and of build steps.',
+      'Writes manifest.lock.json: exact versions and hashes of packages, and the digests of bases that are tags.',
     )
     .addHelpText(
       'after',
       '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
     )
     .action(async (file: string, { refresh }: { refresh?: boolean }) => {
-      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }, { openRegistries }] =
+      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }, steps, registries] =
         await Promise.all([
           import('#daemon/deploy'),
           import('#manifests'),
           import('../apt.ts'),
           import('#daemon/steps'),
+          Promise.all([import('../registries.ts'), import('#manifests/distribution')]),
         ]);
       const out = output();
       const loaded = await loadManifest(path.resolve(file));
       const directory = path.join(homeOf(program.opts<CommonOptions>().home), 'apt');
       const packages = openAptPackageSource({ directory, ...(refresh ? { maxListAgeMs: 0 } : {}) });
+      const [{ makeRegistryParts }, { makeRegistryBases }] = registries;
+      const bases = makeRegistryBases(makeRegistryParts({ loginFiles: loginFiles() }, Math.random));
       const lock = await lockManifest(loaded.manifest, packages, {
         signal,
-        nodes: openRegistries().nodes,
+        nodes: steps.openRegistries().nodes,
+        bases,
         report: (progress) => out.progress(progress),
       });
       const target = lockFileOf(loaded.file);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { StepRunning } from '#daemon/steps';
 import type { BlobStore, Build, Digest, ImageNote, Lock, Manifest, PlannedImage } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
+import type { BaseSource } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
 import { makeBaseSource } from '../bases.ts';
 import { DaemonError } from '../errors.ts';
@@ -88,9 +89,9 @@ export function openImages(
   blobs: BlobStore,
   packages: PackageSource,
   attest: Attest = async () => {},
+  bases: BaseSource = makeBaseSource({}),
   running?: StepRunning,
 ): Images {
-  const bases = makeBaseSource({});
   return {
     blobs,
     async build(file, { useCache: mayUseCache, check = false }, { report, signal }) {

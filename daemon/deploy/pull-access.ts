@@ -1,24 +1,47 @@
-// Who may pull what from /v2: short-lived passwords, each scoped to one repository, which is what the engine is handed.
+// Who may do what at /v2: short-lived passwords, each scoped to repositories and acts, which is what an engine is handed.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Digest } from '#manifests';
+import type { DistributionAction } from '#manifests/distribution';
 
 /** Long enough for a pull of a large image on a slow disk, short enough to be worthless when it leaks. */
 const lifetimeMs = 10 * 60_000;
 /** Far more than pulls run at once; the oldest goes first. */
 const maxPasswords = 1000;
 
+export interface GrantOptions {
+  /** Pull alone, unless said. */
+  readonly actions?: readonly DistributionAction[];
+  /** Whether repositories below (`shop` and `shop/api`) are open too; no, unless said. */
+  readonly isPrefix?: boolean;
+  /** An image that the holder reads through the repository, whether or not it was pushed there. */
+  readonly image?: Digest;
+  /** 10 minutes, unless said. */
+  readonly lifetimeMs?: number;
+}
+
+/** What a password opens. */
+export interface AccessScope {
+  may(repository: string, action: DistributionAction): boolean;
+  /** Images that it opens in a repository beside those that stand there. */
+  images(repository: string): readonly Digest[];
+}
+
 export interface PullAccess {
-  /** A user name and a password that open one repository for 10 minutes. */
-  grant(repository: string): { readonly username: string; readonly password: string };
-  /** Whether a password opens a repository now. */
-  mayPull(password: string, repository: string): boolean;
-  /** Whether it opens any repository now, which is what the engine asks of `/v2/` first. */
-  isKnown(password: string): boolean;
+  /** A user name and a password that open one repository, for a while. */
+  grant(repository: string, options?: GrantOptions): { readonly username: string; readonly password: string };
+  /** What a password opens now; undefined for one that opens nothing. */
+  scope(password: string): AccessScope | undefined;
+}
+
+interface Grant extends GrantOptions {
+  readonly repository: string;
+  readonly until: number;
 }
 
 export function makePullAccess(now: () => number): PullAccess {
-  const grants = new Map<string, { readonly repository: string; readonly until: number }>();
+  const grants = new Map<string, Grant>();
 
-  const find = (password: string): { readonly repository: string; readonly until: number } | undefined => {
+  const find = (password: string): Grant | undefined => {
     for (const [known, grant] of grants) {
       if (grant.until < now()) grants.delete(known);
       else if (isSame(known, password)) return grant;
@@ -27,17 +50,26 @@ export function makePullAccess(now: () => number): PullAccess {
   };
 
   return {
-    grant(repository) {
+    grant(repository, options = {}) {
       const password = randomBytes(24).toString('base64url');
-      grants.set(password, { repository, until: now() + lifetimeMs });
+      grants.set(password, { ...options, repository, until: now() + (options.lifetimeMs ?? lifetimeMs) });
       for (const oldest of grants.keys()) {
         if (grants.size <= maxPasswords) break;
         grants.delete(oldest);
       }
       return { username: 'pull', password };
     },
-    mayPull: (password, repository) => find(password)?.repository === repository,
-    isKnown: (password) => find(password) !== undefined,
+    scope(password) {
+      const grant = find(password);
+      if (!grant) return undefined;
+      const { actions = ['pull'], isPrefix = false, image } = grant;
+      const isWithin = (repository: string): boolean =>
+        repository === grant.repository || (isPrefix && repository.startsWith(`${grant.repository}/`));
+      return {
+        may: (repository, action) => actions.includes(action) && isWithin(repository),
+        images: (repository) => (image !== undefined && isWithin(repository) ? [image] : []),
+      };
+    },
   };
 }
 

@@ -1,6 +1,15 @@
 // Images from other stacks: all blobs of one, each from several peers at once; and a store that brings what an engine asks for.
 import { z } from 'zod';
 import { type BlobStore, type Digest, isDigest } from '#manifests';
+import {
+  formatReference,
+  openRegistryClient,
+  parseReference,
+  pullImage,
+  pushImage,
+  type RegistryParts,
+  type Repositories,
+} from '#manifests/distribution';
 import type { Registry } from '#registry';
 import type { Exchange } from '#registry/exchange';
 import type { Do, OperationCall } from '../deed.ts';
@@ -19,6 +28,14 @@ export interface Pulled {
 export interface Pulls {
   /** Brings an image here and tells the mesh that this stack holds it. Throws `not-found` where no stack that is reached gives it. */
   pull(digest: string, call: OperationCall): Promise<Pulled>;
+  /** Brings an image here from a registry, by a reference with a tag or a digest. Throws what a registry client throws. */
+  pullFrom(reference: string, call: OperationCall): Promise<Pulled>;
+  /** Puts an image of this store and what refers to it into a registry, under the tag of the reference or its digest alone. */
+  push(
+    digest: Digest,
+    reference: string,
+    call: OperationCall,
+  ): Promise<{ readonly reference: string; readonly movedBytes: number }>;
   /** The records that say which of these images are here. */
   holdings(images: readonly string[]): Promise<readonly RecordChange[]>;
 }
@@ -27,6 +44,8 @@ interface Parts {
   readonly blobs: BlobStore;
   readonly exchange: Exchange;
   readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
+  readonly repositories: Repositories;
+  readonly registryParts: RegistryParts;
   readonly deed: Do;
 }
 
@@ -42,7 +61,15 @@ const descriptor = z.object({ digest, size: z.int().min(0) });
 const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(1_000) });
 type ImageManifest = z.output<typeof manifestSchema>;
 
-export function makePulls({ blobs, exchange, registry, deed }: Parts): Pulls {
+export function makePulls({ blobs, exchange, registry, repositories, registryParts, deed }: Parts): Pulls {
+  const told = ({ report, signal }: OperationCall, doing: string) => ({
+    signal,
+    report: ({ doneBytes, sizeBytes }: { readonly doneBytes: number; readonly sizeBytes: number }) =>
+      report({
+        message: `${doing} ${doneBytes} of ${sizeBytes} bytes`,
+        fraction: sizeBytes === 0 ? 1 : doneBytes / sizeBytes,
+      }),
+  });
   const holdings: Pulls['holdings'] = async (images) => {
     const changes: RecordChange[] = [];
     for (const image of images) {
@@ -56,6 +83,32 @@ export function makePulls({ blobs, exchange, registry, deed }: Parts): Pulls {
 
   return {
     holdings,
+    async pullFrom(text, call) {
+      const { registry: host, repository, tag, digest: named } = parseReference(text);
+      const client = openRegistryClient(host, repository, registryParts);
+      const copied = await pullImage(client, named ?? tag ?? 'latest', blobs, told(call, 'pulled'));
+      // Its name here is that of there: what keeps it from being swept, and how it is found again.
+      await repositories.add(repository, copied.digest, tag === undefined ? {} : { tag });
+      const records = await holdings([copied.digest]);
+      const data = { reference: text, sizeBytes: copied.sizeBytes, receivedBytes: copied.movedBytes };
+      deed(call, { type: 'image.pulled', subject: copied.digest, data }, () => registry.write(records));
+      const { digest, blobs: count, sizeBytes, movedBytes } = copied;
+      return { digest, blobs: count, sizeBytes, receivedBytes: movedBytes };
+    },
+    async push(wanted, text, call) {
+      const reference = parseReference(text);
+      if (reference.digest !== undefined)
+        throw new DaemonError('bad-input', `Cannot push to "${text}": a digest is not chosen`, {
+          mend: 'leave "@…" out',
+        });
+      const client = openRegistryClient(reference.registry, reference.repository, registryParts);
+      const referrers = await referrersOf(repositories, wanted);
+      const pushed = await pushImage(client, wanted, blobs, { ...told(call, 'pushed'), tag: reference.tag, referrers });
+      const at = formatReference({ ...reference, digest: wanted });
+      const data = { reference: at, movedBytes: pushed.movedBytes };
+      deed(call, { type: 'image.pushed', subject: wanted, data }, () => undefined);
+      return { reference: at, movedBytes: pushed.movedBytes };
+    },
     async pull(wanted, call) {
       const { signal, report } = call;
       if (!isDigest(wanted)) throw new DaemonError('bad-input', `Cannot pull "${wanted}": that is no sha256 digest`);
@@ -86,6 +139,28 @@ export function makePulls({ blobs, exchange, registry, deed }: Parts): Pulls {
       return { digest: wanted, blobs: parts.length + 1, sizeBytes, receivedBytes };
     },
   };
+}
+
+/** What names an image as its subject, in any repository here. */
+async function referrersOf(repositories: Repositories, subject: Digest): Promise<Digest[]> {
+  const found = new Set<Digest>();
+  for (const name of await repositories.names()) {
+    const held = await repositories.read(name);
+    for (const [digest, one] of Object.entries(held?.manifests ?? {}))
+      if (one.subject === subject) found.add(digest as Digest);
+  }
+  return [...found];
+}
+
+/** Images of `PROJECT/CONTAINER` that some stack of the mesh built: they stand in that repository without having been pushed. */
+export function imagesOf(directory: Registry['directory'], repository: string): readonly Digest[] {
+  const [project, container, ...more] = repository.split('/');
+  if (container === undefined || more.length > 0) return [];
+  const builds = directory.list<BuildRecord>({ kind: 'build', includeUnreachable: true });
+  return builds
+    .filter(({ body }) => body.project === project && body.container === container)
+    .map(({ body }) => body.digest)
+    .filter(isDigest);
 }
 
 /** The store with blobs of other stacks behind it: what isn't here is brought when its size is asked for. */

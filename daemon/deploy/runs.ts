@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSummary, HealthStatus } from '#container-ci';
 import { engineName, identityOf } from '#container-ci';
 import { carryOut, ciName, planRun, planStop, type RunPlan } from '#cookbooks';
+import { type Digest, isDigest } from '#manifests';
 import type { Registry } from '#registry';
 import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
@@ -191,7 +192,7 @@ async function execute({ engine, pullAccess, now }: Parts, plan: RunPlan, call: 
     plan,
     {
       engine: engine.require(),
-      login: (reference) => pullAccess.grant(repositoryOf(reference)),
+      login: (reference) => pullAccess.grant(repositoryOf(reference), imageOf(reference)),
       now,
       report: ({ state, message, index, steps }) => {
         if (state !== 'done') call.report({ message, fraction: index / Math.max(1, steps) });
@@ -205,6 +206,11 @@ async function execute({ engine, pullAccess, now }: Parts, plan: RunPlan, call: 
 function repositoryOf(reference: string): string {
   const withoutDigest = reference.split('@')[0] ?? reference;
   return withoutDigest.slice(withoutDigest.indexOf('/') + 1);
+}
+
+function imageOf(reference: string): { readonly image?: Digest } {
+  const digest = reference.split('@')[1] ?? '';
+  return isDigest(digest) ? { image: digest } : {};
 }
 
 function removedBy(

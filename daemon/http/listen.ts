@@ -8,7 +8,8 @@ import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
 import type { PullAccess } from '#daemon/deploy';
 import type { DaemonOperation } from '#daemon/operations';
-import type { BlobStore } from '#manifests';
+import type { BlobStore, Digest } from '#manifests';
+import type { Repositories, Uploads } from '#manifests/distribution';
 import { type McpServer, makeMcpServer } from '#mcp';
 import type { Directory } from '#registry';
 import { DaemonError } from '../errors.ts';
@@ -42,6 +43,9 @@ export interface HttpParts {
   /** Carries out a change together with others that came at the time; resolves once it is durable. */
   readonly group: <T>(work: () => T) => Promise<T>;
   readonly blobs: BlobStore;
+  readonly repositories: Repositories;
+  readonly uploads: Uploads;
+  readonly imagesOf: (repository: string) => readonly Digest[];
   readonly pullAccess: PullAccess;
   readonly directory: Directory;
   readonly isReady: () => boolean;

@@ -1,6 +1,11 @@
 // Operations that build, run and stop what a manifest says, and read what a container logged.
 import { z } from 'zod';
 import { plain } from '#container-ci';
+import { defaultLimitGib } from '#daemon/deploy';
+import type { BuiltImage } from '#manifests';
+import { formatReference, parseReference } from '#manifests/distribution';
+import type { Context } from '../context.ts';
+import type { OperationCall } from '../deed.ts';
 import { declare } from './declare.ts';
 import { megabytes, table } from './table.ts';
 
@@ -39,17 +44,34 @@ export const build = declare({
     cache: z.boolean().default(true).describe('take what this stack built before'),
     check: z.boolean().default(false).describe('run each build step twice, and name the files that differ'),
     explain: z.boolean().default(false).describe('say which inputs changed since the last build'),
+    push: z
+      .string()
+      .min(1)
+      .max(510)
+      .optional()
+      .describe(
+        'put the images into a registry: HOST/NAME:TAG for one image, else each goes to HOST/NAME/CONTAINER:TAG',
+      ),
   }),
-  output: z.object({ manifestDigest: z.string(), images: z.array(image), ms: z.int() }),
+  output: z.object({
+    manifestDigest: z.string(),
+    images: z.array(image),
+    pushed: z.array(z.object({ reference: z.string(), movedBytes: z.int() })).optional(),
+    ms: z.int(),
+  }),
   hints: 'change',
   http: { method: 'POST', path: '/api/builds' },
   command: {
     words: 'build',
     positional: ['file'],
     paths: ['file'],
-    examples: ['hermesh build examples/shop/manifest.json', 'hermesh build manifest.json --explain'],
+    examples: [
+      'hermesh build examples/shop/manifest.json',
+      'hermesh build manifest.json --explain',
+      'hermesh build manifest.json --push 127.0.0.1:5000/shop:1.0',
+    ],
   },
-  text: ({ manifestDigest, images, ms }) =>
+  text: ({ manifestDigest, images, pushed, ms }) =>
     [
       `manifest ${manifestDigest}, ${ms} ms`,
       table(
@@ -59,17 +81,42 @@ export const build = declare({
       ...images.flatMap(({ container: name, changes }) =>
         (changes ?? []).map(({ input, was, is }) => `${name}: ${input}: ${was ?? 'nothing'} -> ${is ?? 'nothing'}`),
       ),
+      ...(pushed ?? []).map(({ reference, movedBytes }) => `pushed ${reference} (${megabytes(movedBytes)} moved)`),
     ].join('\n'),
-  async run(context, { file: path, cache, check, explain }, call) {
+  async run(context, { file: path, cache, check, explain, push }, call) {
     const started = performance.now();
     const { build: made } = await context.runs.build(path, { useCache: cache, check }, call);
     const images = made.images.map(({ changes, ...one }) => ({
       ...one,
       ...(explain && changes !== undefined && { changes: [...changes] }),
     }));
-    return { manifestDigest: made.manifestDigest, images, ms: Math.round(performance.now() - started) };
+    const pushed = push === undefined ? undefined : await pushEach(context, made.images, push, call);
+    return {
+      manifestDigest: made.manifestDigest,
+      images,
+      ...(pushed && { pushed }),
+      ms: Math.round(performance.now() - started),
+    };
   },
 });
+
+/** One image goes where it is told; of several each goes below that, under its container's name. */
+async function pushEach(
+  { pulls }: Pick<Context, 'pulls'>,
+  images: readonly Pick<BuiltImage, 'container' | 'digest' | 'platform'>[],
+  where: string,
+  call: OperationCall,
+): Promise<{ reference: string; movedBytes: number }[]> {
+  const target = parseReference(where);
+  const pushed = [];
+  for (const { container, digest, platform } of images) {
+    const isSecond = images.some((one) => one.container === container && one.platform !== platform);
+    const tag = isSecond ? `${target.tag ?? 'latest'}-${platform.replace('/', '-')}` : target.tag;
+    const repository = images.length === 1 ? target.repository : `${target.repository}/${container}`;
+    pushed.push(await pulls.push(digest, formatReference({ ...target, repository, tag }), call));
+  }
+  return pushed;
+}
 
 export const run = declare({
   name: 'run',
@@ -131,13 +178,15 @@ export const stop = declare({
 
 export const pull = declare({
   name: 'pull',
-  title: 'Pull an image from other stacks',
-  sentence: 'Brings an image of the mesh here, from several stacks at once; what is here already stays.',
+  title: 'Pull an image',
+  sentence:
+    'Brings an image here: of the mesh by its digest, from several stacks at once, or of a registry by its name.',
   input: z.object({
     digest: z
       .string()
-      .regex(/^sha256:[0-9a-f]{64}$/)
-      .describe('the digest of the image'),
+      .min(1)
+      .max(510)
+      .describe('the digest of an image of the mesh, or HOST/NAME[:TAG][@DIGEST] in a registry'),
   }),
   output: z.object({ digest: z.string(), blobs: z.int(), sizeBytes: z.int(), receivedBytes: z.int(), ms: z.int() }),
   hints: 'change',
@@ -145,15 +194,46 @@ export const pull = declare({
   command: {
     words: 'pull',
     positional: ['digest'],
-    examples: [`hermesh pull sha256:${'0123456789abcdef'.repeat(4)}`],
+    examples: [`hermesh pull sha256:${'0123456789abcdef'.repeat(4)}`, 'hermesh pull 127.0.0.1:5000/shop/api:1.0'],
   },
   text: ({ digest, blobs, sizeBytes, receivedBytes, ms }) =>
     `${digest} is here: ${blobs} blobs, ${megabytes(sizeBytes)}, ${megabytes(receivedBytes)} came, ${ms} ms.`,
   async run(context, { digest }, call) {
     const started = performance.now();
-    const pulled = await context.pulls.pull(digest, call);
+    const { pulls } = context;
+    const isOfMesh = digest.startsWith('sha256:');
+    const pulled = isOfMesh ? await pulls.pull(digest, call) : await pulls.pullFrom(digest, call);
     return { ...pulled, ms: Math.round(performance.now() - started) };
   },
+});
+
+export const prune = declare({
+  name: 'prune',
+  title: 'Free space in the store',
+  sentence: 'Removes blobs that nothing names, the longest unused first, until the store is below its limit.',
+  input: z.object({
+    limitGib: z.coerce
+      .number()
+      .min(0)
+      .max(100_000)
+      .default(defaultLimitGib)
+      .describe('what the store may have, in GiB'),
+    graceHours: z.coerce.number().min(2).max(8_760).default(24).describe('what was used within so many hours stays'),
+    dryRun: z.boolean().default(false).describe('say what would go, and remove nothing'),
+  }),
+  output: z.object({ sizeBytes: z.int(), neededBytes: z.int(), removed: z.int(), removedBytes: z.int() }),
+  hints: 'remove',
+  http: { method: 'POST', path: '/api/prunes' },
+  command: { words: 'prune', positional: [], examples: ['hermesh prune --dry-run', 'hermesh prune --limit-gib 5'] },
+  text: ({ sizeBytes, neededBytes, removed, removedBytes }) =>
+    `Of ${megabytes(sizeBytes)}, ${megabytes(neededBytes)} are needed; ${removed} blobs go, ${megabytes(removedBytes)}.`,
+  run: (context, { limitGib, graceHours, dryRun }, call) =>
+    context.sweep({
+      limitBytes: limitGib * 1024 ** 3,
+      graceMs: graceHours * 60 * 60_000,
+      isDryRun: dryRun,
+      signal: call.signal,
+    }),
 });
 
 export const logs = declare({

@@ -1,7 +1,7 @@
 // The one list of operations: HTTP, OpenAPI, MCP and both commands read it.
 import { ask, listCis } from './ask.ts';
 import type { DaemonOperation } from './declare.ts';
-import { build, logs, pull, run, stop } from './deploy.ts';
+import { build, logs, prune, pull, run, stop } from './deploy.ts';
 import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
 import { stacks, status } from './look.ts';
@@ -30,6 +30,7 @@ export const operations: readonly DaemonOperation[] = [
   build,
   run,
   stop,
+  prune,
   pull,
   verify,
   rebuild,

@@ -1,4 +1,5 @@
 // The door of the bases: what images are built on, and how its layers come into the store.
+export { openArchive } from './archive.ts';
 export {
   type BaseSource,
   baseReference,
@@ -7,6 +8,6 @@ export {
   type OpenedTree,
   type WantedBase,
 } from './base-source.ts';
-export { type BaseConfig, invalidBase, parseBaseConfig } from './image-json.ts';
+export { type BaseConfig, compressionOf, invalidBase, manifestFor, parseBaseConfig } from './image-json.ts';
 export { openLayout } from './layout.ts';
 export { type MemoryImage, makeMemoryBaseSource } from './memory-source.ts';

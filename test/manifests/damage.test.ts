@@ -6,7 +6,8 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { answerDistribution, type BlobStore, type Build, buildImages, type Digest, openBlobStore } from '#manifests';
+import { type BlobStore, type Build, buildImages, type Digest, openBlobStore } from '#manifests';
+import { answerDistribution, openRepositories, openUploads } from '#manifests/distribution';
 import { gather, openFolder } from './folder.ts';
 import { makeShopLike } from './shop-like.ts';
 
@@ -108,11 +109,15 @@ test('a blob that rots on the disk is not handed out whole, and the next build m
   const { layers, config } = JSON.parse(
     Buffer.from(await blobs.bytes(image, { maxBytes: 100_000 })).toString(),
   ) as Record<'layers', { digest: Digest; size: number }[]> & { config: { digest: Digest } };
+  const registry = {
+    blobs,
+    repositories: openRepositories(blobs),
+    uploads: openUploads(blobs.directory),
+    may: () => true,
+    imagesOf: () => [image],
+  };
   const get = (digest: Digest, kind = 'blobs') =>
-    answerDistribution(
-      { method: 'GET', path: `/v2/p/web/${kind}/${digest}`, headers: {} },
-      { blobs, mayRead: () => true },
-    );
+    answerDistribution({ method: 'GET', path: `/v2/p/web/${kind}/${digest}`, headers: {} }, registry);
   for (const { digest } of [...layers, config]) {
     const { size = 0 } = layers.find((layer) => layer.digest === digest) ?? {};
     await flip(fileOf(blobs, digest));

@@ -12,7 +12,6 @@ import { test } from 'node:test';
 import { openDockerEngine } from '#container-ci/docker';
 import { carryOut, planRun, planStop } from '#cookbooks';
 import {
-  answerDistribution,
   type BlobStore,
   type Build,
   buildImages,
@@ -22,6 +21,7 @@ import {
   openBlobStore,
   parseManifest,
 } from '#manifests';
+import { answerDistribution, openRepositories, openUploads } from '#manifests/distribution';
 import { openAptPackageSource } from '../../daemon/apt.ts';
 import { eventually } from '../support/deadline.ts';
 import { engineWanted, startPrivateEngine } from '../support/private-engine.ts';
@@ -67,7 +67,11 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
     for (const layer of layers) await assertGnuTar(layer.digest, blobs, folder.path);
   }
 
-  const registry = await serve(stack, blobs);
+  const registry = await serve(
+    stack,
+    blobs,
+    built.images.map(({ digest }) => digest),
+  );
   const { socket } = stack.use(await startPrivateEngine({ name: 'shop' }));
   const engine = stack.use(await openDockerEngine({ endpoint: socket }));
   const parts = { engine, login: () => ({ username: 'any', password: 'any' }), now: Date.now };
@@ -132,10 +136,17 @@ async function assertGnuTar(digest: Digest, blobs: BlobStore, folder: string): P
 }
 
 /** A registry on loopback in front of a store: HOST:PORT. */
-async function serve(stack: AsyncDisposableStack, blobs: BlobStore): Promise<string> {
+async function serve(stack: AsyncDisposableStack, blobs: BlobStore, images: readonly Digest[]): Promise<string> {
+  const context = {
+    blobs,
+    repositories: openRepositories(blobs),
+    uploads: openUploads(blobs.directory),
+    may: () => true,
+    imagesOf: () => images,
+  };
   const server = http.createServer(async ({ method = '', url = '', headers }, response) => {
     const range = headers.range;
-    const answer = await answerDistribution({ method, path: url, headers: { range } }, { blobs, mayRead: () => true });
+    const answer = await answerDistribution({ method, path: url, headers: { range } }, context);
     response.writeHead(answer.status, answer.headers);
     if (answer.body === undefined || answer.body instanceof Uint8Array) response.end(answer.body);
     else Readable.from(answer.body).pipe(response);
