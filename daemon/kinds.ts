@@ -55,7 +55,18 @@ export type BuildRecord = z.infer<typeof buildSchema>;
 const runSchema = z.object({
   project: short,
   manifestDigest: digest,
-  containers: z.array(z.object({ name: short, container: short, id: short, digest })).max(500),
+  containers: z
+    .array(
+      z.object({
+        name: short,
+        container: short,
+        id: short,
+        digest,
+        /** When it started, in milliseconds since 1970: one that started since was restarted. */
+        startedAt: z.int().min(0).optional(),
+      }),
+    )
+    .max(500),
 });
 export type RunRecord = z.infer<typeof runSchema>;
 

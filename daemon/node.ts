@@ -16,6 +16,8 @@ import {
   makeShelf,
   openEngineLink,
   openImages,
+  openJournal,
+  openSecrets,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
@@ -35,7 +37,7 @@ import { daemonKinds } from './kinds.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { callOperation, serveOperations } from './remote.ts';
-import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
+import { bindHome, daemonMigrations, openRegistrations, openUnfinishedRuns } from './store.ts';
 import { readVersion } from './version.ts';
 
 export interface Node extends AsyncDisposable {
@@ -190,6 +192,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry,
     pullAccess,
     registryAddress: () => `127.0.0.1:${port}`,
+    secrets: openSecrets({ home: config.home, folder: config.secretsFolder, fromEnvironment: config.secretOf }),
+    journal: openJournal(openUnfinishedRuns(database)),
+    home: config.home,
+    log: room('deploy'),
     deed,
     healthOf: (name) => observer?.cis().find((view) => view.containerName === name)?.health,
     now,
@@ -271,9 +277,13 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     },
     { kind: 'ci', name: config.name, body: stackCi(config.name) },
   ]);
+  const resuming = runs.resume({ signal: stopping.signal }).catch((error: unknown) => {
+    if (!stopping.signal.aborted) log.warn({ error }, 'what was broken off could not be looked at');
+  });
   parts.defer(() => {
     isReady = false;
     stopping.abort();
+    return resuming;
   });
   isReady = true;
 

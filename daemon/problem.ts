@@ -129,6 +129,7 @@ const outcomes: Record<Code, Outcome> = {
   'unknown-dependency': invalid,
   'missing-image': conflict,
   'foreign-container': conflict,
+  'over-ceiling': invalid,
   'run-failed': failed,
   // governance
   'event-too-large': invalid,

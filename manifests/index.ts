@@ -10,6 +10,7 @@ export { mediaTypes } from './image.ts';
 export type { PlannedStep } from './inputs.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';
 export { didYouMean } from './near.ts';
+export { actInOrder } from './order.ts';
 export { answerDistribution, type DistributionAnswer, type DistributionRequest } from './oci.ts';
 export { manifestJsonSchema, parseManifest } from './parse.ts';
 export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';

@@ -2,11 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import type { ContainerSpec, Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
+import type { Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
 import { EngineError } from '../error.ts';
+import { bodyOf } from './body.ts';
 import { type Caller, makeCaller, readLines } from './call.ts';
 import { makeLogDecoder } from './log-frames.ts';
 import { parseListening, readSocketInodes } from './proc-net.ts';
+import { settingsOf } from './settings.ts';
+import { makeThings } from './things.ts';
 import { eventOf, processesOf, stateOf, summaryOf, usageOf } from './translate.ts';
 
 /** Where the engine listens unless told otherwise. */
@@ -14,11 +17,11 @@ const defaultEndpoint = '/var/run/docker.sock';
 /** The newest log lines are kept up to this, so that a talkative container can't fill the memory. */
 const maxLogBytes = 4 << 20;
 const maxLogLines = 10_000;
-/** Logs of a container that we start: three files of 10 MiB, so that they can't fill the disk. */
-const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } };
 /** Pulls and stops take longer than a look. */
 const pullTimeoutMs = 15 * 60_000;
 const removeTimeoutMs = 120_000;
+/** As long as a manifest may give a container to end. */
+const maxGraceSeconds = 3600;
 /** Between two looks at whether somebody else's removal is done. */
 const removingPauseMs = 100;
 
@@ -106,10 +109,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
 
   return {
     async info({ signal }) {
-      const info = await call.json<{ ID: string; ServerVersion: string; OperatingSystem: string }>('ask the engine', {
-        path: '/info',
-        signal: until(signal),
-      });
+      const info = await call.json<EngineAnswer>('ask the engine', { path: '/info', signal: until(signal) });
       const version = await call.json<Docker.DockerVersion>('ask the engine', {
         path: '/version',
         signal: until(signal),
@@ -120,6 +120,10 @@ function makeEngine(call: Caller, now: () => number): Engine {
         kind: isPodman ? 'podman' : 'docker',
         version: info.ServerVersion,
         operatingSystem: info.OperatingSystem,
+        memoryBytes: info.MemTotal ?? 0,
+        cpus: info.NCPU ?? 0,
+        platform: `${info.OSType ?? 'linux'}/${architectures[info.Architecture ?? ''] ?? info.Architecture ?? ''}`,
+        folder: info.DockerRootDir ?? '',
       };
     },
 
@@ -133,6 +137,17 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
 
     inspect,
+
+    async settings(container, { signal }) {
+      const found = await inspectRaw(container, until(signal));
+      if (found === undefined) return undefined;
+      const image = await call.json<Docker.ImageInspectInfo | undefined>(`read the image of "${container}"`, {
+        path: `/images/${found.Image}/json`,
+        absent: undefined,
+        signal: until(signal),
+      });
+      return settingsOf(found, image);
+    },
 
     events({ signal }) {
       // Asked for from this moment on, so that nothing is lost before the first event is awaited.
@@ -241,30 +256,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
       });
     },
 
-    async createNetwork(name, labels, { signal }) {
-      const doing = `create network "${name}"`;
-      const found = await call.json<{ Name: string }[]>(doing, {
-        path: '/networks',
-        query: { filters: JSON.stringify({ name: [name] }) },
-        signal: until(signal),
-      });
-      if (found.some((network) => network.Name === name)) return;
-      await call.json(doing, {
-        method: 'POST',
-        path: '/networks/create',
-        body: { Name: name, CheckDuplicate: true, Driver: 'bridge', Labels: labels },
-        signal: until(signal),
-      });
-    },
-
-    async removeNetwork(name, { signal }) {
-      await call.json(`remove network "${name}"`, {
-        method: 'DELETE',
-        path: `/networks/${encodeURIComponent(name)}`,
-        absent: undefined,
-        signal: until(signal),
-      });
-    },
+    ...makeThings(call, until),
 
     async createContainer(spec, { signal }) {
       const made = await call.json<{ Id: string }>(`create container "${spec.name}"`, {
@@ -274,6 +266,14 @@ function makeEngine(call: Caller, now: () => number): Engine {
         body: bodyOf(spec),
         signal: until(signal),
       });
+      for (const network of spec.otherNetworks ?? []) {
+        await call.json(`connect "${spec.name}" to network "${network}"`, {
+          method: 'POST',
+          path: `/networks/${encodeURIComponent(network)}/connect`,
+          body: { Container: made.Id, EndpointConfig: { Aliases: spec.network.aliases } },
+          signal: until(signal),
+        });
+      }
       return made.Id;
     },
 
@@ -289,9 +289,9 @@ function makeEngine(call: Caller, now: () => number): Engine {
       await call.json(`stop container "${container}"`, {
         method: 'POST',
         path: pathOf(container, 'stop'),
-        query: { t: graceSeconds },
+        query: graceSeconds === undefined ? {} : { t: graceSeconds },
         absent: undefined,
-        timeoutMs: graceSeconds * 1000 + removeTimeoutMs,
+        timeoutMs: (graceSeconds ?? maxGraceSeconds) * 1000 + removeTimeoutMs,
         signal: until(signal),
       });
     },
@@ -341,35 +341,23 @@ function makeEngine(call: Caller, now: () => number): Engine {
   };
 }
 
-function pathOf(container: string, verb?: string): string {
-  return ['/containers', encodeURIComponent(container), ...(verb === undefined ? [] : [verb])].join('/');
+/** What `/info` has of what we read. */
+interface EngineAnswer {
+  readonly ID: string;
+  readonly ServerVersion: string;
+  readonly OperatingSystem: string;
+  readonly OSType?: string;
+  readonly Architecture?: string;
+  readonly MemTotal?: number;
+  readonly NCPU?: number;
+  readonly DockerRootDir?: string;
 }
 
-/** The host ceiling: nothing in a spec can ask for mounts, devices, capabilities, host namespaces or privilege. */
-function bodyOf(spec: ContainerSpec): object {
-  const ports = [...new Set(spec.publish.map(({ port }) => port))];
-  const bindings = (port: number) =>
-    spec.publish
-      .filter((one) => one.port === port)
-      .map(({ hostPort }) => ({ HostIp: '127.0.0.1', HostPort: hostPort === 0 ? '' : String(hostPort) }));
-  return {
-    Image: spec.image,
-    Labels: spec.labels,
-    ExposedPorts: Object.fromEntries(ports.map((port) => [`${port}/tcp`, {}])),
-    HostConfig: {
-      NetworkMode: spec.network.name,
-      RestartPolicy: { Name: spec.restart },
-      PortBindings: Object.fromEntries(ports.map((port) => [`${port}/tcp`, bindings(port)])),
-      Privileged: false,
-      SecurityOpt: ['no-new-privileges'],
-      LogConfig: logConfig,
-      // Swap equal to memory means no swap, so that the limit is the limit.
-      ...(spec.memoryBytes === undefined ? {} : { Memory: spec.memoryBytes, MemorySwap: spec.memoryBytes }),
-      ...(spec.nanoCpus === undefined ? {} : { NanoCpus: spec.nanoCpus }),
-      ...(spec.processes === undefined ? {} : { PidsLimit: spec.processes }),
-    },
-    NetworkingConfig: { EndpointsConfig: { [spec.network.name]: { Aliases: spec.network.aliases } } },
-  };
+/** The engine says what the kernel says; platforms are named otherwise. */
+const architectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
+
+function pathOf(container: string, verb?: string): string {
+  return ['/containers', encodeURIComponent(container), ...(verb === undefined ? [] : [verb])].join('/');
 }
 
 async function* readEvents(call: Caller, since: string, signal: AbortSignal): AsyncGenerator<EngineEvent> {

@@ -11,4 +11,6 @@ export type { Pulls } from './pulls.ts';
 export { bringMissing, makePulls } from './pulls.ts';
 export type { Runs } from './runs.ts';
 export { makeRuns } from './runs.ts';
+export { openSecrets } from './secrets.ts';
 export { makeShelf } from './shelf.ts';
+export { openJournal } from './unfinished.ts';

@@ -1,7 +1,7 @@
 // A run over the twin in memory: it comes up, changes nothing twice, and undoes what it did where a step fails.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Engine, type MemoryImage, makeMemoryEngine } from '#container-ci';
+import { type Engine, type EngineThing, type MemoryImage, makeMemoryEngine } from '#container-ci';
 import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
 import { type Manifest, manifestSchema } from '#manifests/schema';
 
@@ -23,22 +23,36 @@ function makeRun(versions: Record<string, MemoryImage>) {
   const planOf = async (manifest: Manifest, api: string) => {
     const images = ['redis', api].map((digest) => ({
       container: digest.split('-')[0] ?? '',
+      platform: 'linux/amd64',
       digest: `sha256:${digest}`,
       configDigest: 'sha256:c',
       buildKey: 'sha256:b',
     }));
     const running = await engine.containers({ signal });
-    return planRun({ manifest, manifestDigest: 'sha256:m', images, running, stack, registryAddress });
+    const more = {
+      ...things(await engine.networks({ signal })),
+      drifted: new Set<string>(),
+      platform: 'linux/amd64',
+      secretsFolder: '/s',
+    };
+    return planRun({ ...more, manifest, manifestDigest: 'sha256:m', images, running, stack, registryAddress });
   };
   const reported: RunProgress[] = [];
   const parts = {
     engine,
     login: () => ({ username: 'u', password: 'p' }),
+    putSecrets: async () => undefined,
     now: Date.now,
     report: (progress: RunProgress) => void reported.push(progress),
   };
   return { engine, controls, planOf, parts, reported };
 }
+const things = (networks: readonly EngineThing[]) => ({
+  networks,
+  volumes: [],
+  adopted: new Set<string>(),
+  withVolumes: false,
+});
 const listOf = async (engine: Engine): Promise<string[]> =>
   (await engine.containers({ signal }))
     .map(({ name, state, image }) => `${name} ${state} ${image.split(':').at(-1)}`)
@@ -132,7 +146,9 @@ test('a stop removes all containers of the project', async () => {
   const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {} });
   await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
   const running = await engine.containers({ signal });
-  await carryOut(planStop({ project: 'shop', running, stack }), parts, { signal });
+  await carryOut(planStop({ ...things(await engine.networks({ signal })), project: 'shop', running, stack }), parts, {
+    signal,
+  });
   assert.deepEqual(await listOf(engine), []);
 });
 
