@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { ContainerSummary, Engine, HealthStatus, StepParts } from '#container-ci';
 import { engineName, identityOf, messageOf } from '#container-ci';
 import { carryOut, ciName, type Drift, describe, planStop, type RunPlan, type SpecRequest, undo } from '#cookbooks';
+import { readRevision, writtenBy } from '#daemon/records';
 import type { Manifest } from '#manifests';
 import type { Registry } from '#registry';
 import type { Do, OperationCall } from '../deed.ts';
@@ -11,7 +12,6 @@ import { DaemonError } from '../errors.ts';
 import type { RunRecord } from '../kinds.ts';
 import type { EngineLink } from './engine-link.ts';
 import type { BuiltManifest, Images } from './images.ts';
-import { recordsOf } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
 import type { Pulls } from './pulls.ts';
 import { revive } from './revive.ts';
@@ -98,15 +98,20 @@ export function makeRuns(parts: Parts): Runs {
 
   const build: Runs['build'] = async (file, options, call) => {
     const built = await images.build(file, options, call);
+    const revision = await readRevision(built.directory, call);
+    const made = { ...built, images: built.build.images, revision };
+    const { changes, differs } = writtenBy(made, registry.directory, registry.stack);
+    if (differs.length > 0)
+      log.warn({ builds: differs }, 'the same inputs gave another image than before: the first stays recorded');
     const holdings = await parts.pulls.holdings(built.build.images.map((image) => image.digest));
     deed(
       call,
       {
         type: 'build.made',
         subject: built.digest,
-        data: { project: built.manifest.project.name, images: built.build.images.length },
+        data: { project: built.manifest.project.name, images: built.build.images.length, differs },
       },
-      () => registry.write([...recordsOf(built), ...holdings]),
+      () => registry.write([...changes, ...holdings]),
     );
     return built;
   };
