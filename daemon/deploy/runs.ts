@@ -1,23 +1,16 @@
 // Carrying out a manifest on this stack: built, planned, started bottom-up, stopped top-down, and told to the mesh.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import type { ContainerSummary, Engine, HealthStatus, StepParts } from '#container-ci';
-import { engineName, identityOf, messageOf } from '#container-ci';
-import { carryOut, ciName, type Drift, describe, planStop, type RunPlan, type SpecRequest, undo } from '#cookbooks';
+import type { ContainerSummary } from '#container-ci';
+import { engineName, identityOf } from '#container-ci';
+import { ciName, type Drift, describe, planStop } from '#cookbooks';
 import { readRevision, writtenBy } from '#daemon/records';
-import type { Manifest } from '#manifests';
-import type { Registry } from '#registry';
-import type { Do, OperationCall } from '../deed.ts';
+import type { OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
-import type { RunRecord } from '../kinds.ts';
-import type { EngineLink } from './engine-link.ts';
-import type { BuiltManifest, Images } from './images.ts';
-import type { PullAccess } from './pull-access.ts';
-import type { Pulls } from './pulls.ts';
+import { execute, finish, ownRuns, type RunParts, recordOf, specRequest, started, stopped, sweep } from './ending.ts';
+import type { BuiltManifest } from './images.ts';
 import { revive } from './revive.ts';
-import type { Secrets } from './secrets.ts';
 import { adoptedBy, imagesOfRecord, readDrift, surveyRun } from './situation.ts';
-import { beginningOf, endOf, type Journal, type Unfinished } from './unfinished.ts';
+import type { Unfinished } from './unfinished.ts';
 
 /** The CIs' own probes come at least this often while a container starts. */
 const settleMs = 5_000;
@@ -58,24 +51,7 @@ export interface Runs {
   resume(options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
-interface Parts {
-  readonly images: Images;
-  readonly pulls: Pulls;
-  readonly engine: EngineLink;
-  readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
-  readonly pullAccess: PullAccess;
-  readonly registryAddress: () => string;
-  readonly secrets: Secrets;
-  readonly journal: Journal;
-  readonly home: string;
-  readonly deed: Do;
-  /** The health of the CI of a container, by the engine's name of it; undefined where it has none yet. */
-  readonly healthOf: (containerName: string) => HealthStatus | undefined;
-  readonly now: () => number;
-  readonly log: Logger;
-}
-
-export function makeRuns(parts: Parts): Runs {
+export function makeRuns(parts: RunParts): Runs {
   const { images, engine: link, registry, deed, journal, secrets, log } = parts;
   const isBusy = new Set<string>();
 
@@ -210,35 +186,13 @@ export function makeRuns(parts: Parts): Runs {
   };
 }
 
-function specRequest(
-  { registry, registryAddress, secrets }: Parts,
-  manifest: Manifest,
-  manifestDigest: string,
-): Omit<SpecRequest, 'images' | 'platform'> {
-  return {
-    manifest,
-    manifestDigest,
-    stack: registry.stack,
-    registryAddress: registryAddress(),
-    secretsFolder: secrets.folder,
-  };
-}
-
-function ownRuns({ registry }: Parts) {
-  return registry.directory.list<RunRecord>({ kind: 'run', stack: registry.stack, includeUnreachable: true });
-}
-
-function recordOf(parts: Parts, project: string): RunRecord | undefined {
-  return ownRuns(parts).find(({ name }) => name === project)?.body;
-}
-
-async function survey(parts: Parts, { manifest, digest, build }: BuiltManifest, call: { signal: AbortSignal }) {
+async function survey(parts: RunParts, { manifest, digest, build }: BuiltManifest, call: { signal: AbortSignal }) {
   const engine = parts.engine.require();
   const wanted = { ...specRequest(parts, manifest, digest), images: build.images, home: parts.home };
   return surveyRun(engine, await engine.info(call), wanted, recordOf(parts, manifest.project.name), call);
 }
 
-async function start(parts: Parts, built: BuiltManifest, call: OperationCall): Promise<RunOutcome> {
+async function start(parts: RunParts, built: BuiltManifest, call: OperationCall): Promise<RunOutcome> {
   const { registry, journal } = parts;
   const { manifest, digest, build } = built;
   const engine = parts.engine.require();
@@ -288,115 +242,11 @@ async function start(parts: Parts, built: BuiltManifest, call: OperationCall): P
   return { project, manifestDigest: digest, containers, removed, drift };
 }
 
-/** The record of what runs now, in one transaction with the end of the run in the journal. */
-async function started(parts: Parts, run: Unfinished, engine: Engine, call: OperationCall) {
-  const { plan, manifestDigest = '', digests } = run;
-  const found = await Promise.all(
-    plan.tiers.flat().map(async (container) => {
-      const state = await engine.inspect(engineName(plan.project, container), call);
-      return state ? [{ container, state }] : [];
-    }),
-  );
-  const states = found.flat();
-  const record: RunRecord = {
-    project: plan.project,
-    manifestDigest,
-    containers: states.map(({ container, state }) => ({
-      name: state.name,
-      container,
-      id: state.id,
-      digest: digests[container] ?? manifestDigest,
-      ...(state.startedAt && { startedAt: state.startedAt.getTime() }),
-    })),
-  };
-  parts.deed(call, { type: 'run.started', subject: plan.project, data: { manifestDigest } }, () => {
-    parts.registry.write([{ kind: 'run', name: plan.project, body: record }]);
-    parts.journal.end(plan.project);
-  });
-  return states;
-}
-
-async function stopped(parts: Parts, project: string, removed: readonly string[], call: OperationCall): Promise<void> {
-  await parts.secrets.keepOnly(project, []);
-  parts.deed(call, { type: 'run.stopped', subject: project, data: { removed } }, () => {
-    parts.registry.write([{ kind: 'run', name: project, body: undefined }]);
-    parts.journal.end(project);
-  });
-}
-
-/** Ends what a daemon that was killed left: a run that was at its end goes on, another is undone, a stop is done again. */
-async function finish(parts: Parts, project: string, signal: AbortSignal): Promise<void> {
-  const { journal, log, deed } = parts;
-  const left = journal.left(project);
-  if (!left) return;
-  const engine = parts.engine.require();
-  const call = { entry: left.entry, report: () => undefined, signal } as unknown as OperationCall;
-  if (left.isEnding) {
-    await execute(parts, endOf(left.plan), call);
-    if (left.act === 'run') await started(parts, left, engine, call);
-    else {
-      const removed = left.plan.steps.flatMap((step) => (step.do === 'remove' ? [step.name] : []));
-      await stopped(parts, project, removed, call);
-    }
-    log.info({ project, act: left.act }, 'went on with what was broken off');
-  } else {
-    const failed = await undo(beginningOf(left.plan), engine);
-    if (failed.length > 0)
-      throw new DaemonError('busy', `Cannot undo the run of "${project}" that was broken off: ${failed.join('; ')}`, {
-        mayRetry: true,
-        mend: 'see that the engine runs',
-      });
-    deed(call, { type: 'run.undone', subject: project }, () => journal.end(project));
-    log.info({ project }, 'undid a run that was broken off');
-  }
-  await sweep(parts, project, engine);
-}
-
-/** Files of secrets stay only for containers that are there. */
-async function sweep({ secrets, log }: Parts, project: string, engine: Engine): Promise<void> {
-  const running = await engine.containers({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
-  if (!running) return;
-  const names = running.flatMap((one) => {
-    const identity = identityOf(one);
-    return identity?.project === project ? [identity.container] : [];
-  });
-  await secrets
-    .keepOnly(project, names)
-    .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'secrets stay'));
-}
-
 /** What was just found healthy is so for its CI too a moment later; whoever looks after the run sees what the run said. */
-async function settled({ healthOf, now }: Parts, names: readonly string[], signal: AbortSignal): Promise<void> {
+async function settled({ healthOf, now }: RunParts, names: readonly string[], signal: AbortSignal): Promise<void> {
   const end = now() + settleMs;
   const isOpen = (name: string): boolean => [undefined, 'starting'].includes(healthOf(name));
   while (names.some(isOpen) && now() < end) await sleep(settleEveryMs, undefined, { signal });
-}
-
-async function execute(parts: Parts, plan: RunPlan, call: OperationCall): Promise<void> {
-  const { engine, pullAccess, secrets, journal, now } = parts;
-  const stepParts: StepParts = {
-    engine: engine.require(),
-    login: (reference) => pullAccess.grant(repositoryOf(reference)),
-    putSecrets: (files, options) => secrets.put(files, options),
-    now,
-  };
-  await carryOut(
-    plan,
-    {
-      ...stepParts,
-      report: ({ state, message, index, steps }) => {
-        if (state !== 'done') call.report({ message, fraction: index / Math.max(1, steps) });
-      },
-      ending: () => journal.ending(plan.project),
-    },
-    call,
-  );
-}
-
-/** `127.0.0.1:8001/shop/api@sha256:…` is of the repository `shop/api`. */
-function repositoryOf(reference: string): string {
-  const withoutDigest = reference.split('@')[0] ?? reference;
-  return withoutDigest.slice(withoutDigest.indexOf('/') + 1);
 }
 
 function belongsTo(one: ContainerSummary, stack: string, project: string): boolean {
