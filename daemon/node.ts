@@ -30,10 +30,10 @@ import { holdingKind, openExchange } from '#registry/exchange';
 import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import type { Deed, OperationCall } from './deed.ts';
-import { DaemonError } from './errors.ts';
 import { openHome } from './home.ts';
 import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
+import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { callOperation, serveOperations } from './remote.ts';
@@ -112,11 +112,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }),
   );
 
-  const config = { ...options.config, name: await nameOf(registry, options.config) };
+  const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
   const exchange = parts.use(
     openExchange({
-      network,
+      network: registry.network,
       shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
       directory: registry.directory,
       clock: { ...systemClock, now, monotonic },
@@ -222,7 +222,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   };
   const invoke = makeInvoke({ operations, context, audit, log: room('operations') });
   serveOperations(
-    network,
+    registry.network,
     (stack) => registry.member(stack)?.role,
     (operation, input, principal, until) =>
       invoke(operation, input, { principal, report: () => undefined, signal: until }),
@@ -305,24 +305,6 @@ async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable
   if (two.status === 'rejected') throw two.reason;
   if (three.status === 'rejected') throw three.reason;
   return [one.value, two.value, three.value];
-}
-
-/**
- * The name that its certificate bears: the mesh knows the stack by it, so a start under another name is a slip. A home whose
- * daemon was never up has told its name to nobody, and takes the new one.
- */
-async function nameOf(registry: Registry, config: Config): Promise<string> {
-  const own = registry.members().find(({ self }) => self)?.name ?? config.name;
-  if (!config.isNamed || own === config.name) return own;
-  if (registry.directory.list({ kind: 'stack', stack: registry.stack }).length === 0) {
-    await registry.leave();
-    return config.name;
-  }
-  throw new DaemonError(
-    'home-of-another-stack',
-    `Cannot start "${config.name}" in the home "${config.home}": it is the home of the stack "${own}"`,
-    { mend: 'leave --name out, or name another home with --home DIR' },
-  );
 }
 
 function describeStack(config: Config, version: string, addresses: readonly string[], engine: EngineState): object {

@@ -57,14 +57,14 @@ export function serveOperations(
   network.serve(
     operationProtocol,
     { access: 'member', maxRequestBytes, timeoutMs },
-    async (bytes, { from, signal }) => {
+    async (bytes, { from, signal, junk }) => {
       try {
         if (!mayCall(from, performance.now())) {
           throw new DaemonError('busy', `Cannot take more than ${maxCallsAMinute} calls of one stack in a minute`, {
             mayRetry: true,
           });
         }
-        const { operation, input, principal } = readRequest(bytes);
+        const { operation, input, principal } = readRequest(bytes, junk);
         const role = lower(principal.role, roleOf(from));
         const result = await carry(operation, input, { name: principal.name, stack: from, role, by: 'stack' }, signal);
         const answer = encode({ result: JSON.parse(JSON.stringify(result ?? null)) });
@@ -119,14 +119,18 @@ export async function callOperation(
   return response.result;
 }
 
-function readRequest(bytes: Uint8Array): z.infer<typeof requestSchema> {
+function readRequest(bytes: Uint8Array, junk: (() => void) | undefined): z.infer<typeof requestSchema> {
   let value: unknown;
   try {
     value = decode(bytes, strict);
   } catch (cause) {
+    junk?.();
     throw new DaemonError('bad-input', 'Cannot read the call: it is not strict CBOR', { cause });
   }
-  return requestSchema.parse(value);
+  const read = requestSchema.safeParse(value);
+  if (read.success) return read.data;
+  junk?.();
+  throw read.error;
 }
 
 function readAnswer(bytes: Uint8Array): z.infer<typeof responseSchema> | undefined {

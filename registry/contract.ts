@@ -101,6 +101,8 @@ export interface RegistryOptions {
 
 export interface Registry extends AsyncDisposable {
   readonly stack: StackId;
+  /** The network with conduct in front: what else is served to members goes through it, and needs a row in its table. */
+  readonly network: Network;
   readonly directory: Directory;
   mesh(): { readonly id: string; readonly foundedHere: boolean };
   members(): Member[];
@@ -145,7 +147,7 @@ export interface Registry extends AsyncDisposable {
   /** Whether feeds of other stacks may still be missing: no round of anti-entropy with a member was completed yet. */
   syncing(): boolean;
   /** A member did that wrong in an exchange of those above: it is counted with its other faults, told, and in the end cut off. */
-  fault(stack: StackId, fault: 'wrong-bytes' | 'junk'): void;
+  fault(stack: StackId, fault: 'wrong-bytes'): void;
   /** Connects to a member that isn't connected. Throws `unknown-stack`, `unreachable`, `refused` or `timed-out`. */
   reach(stack: StackId, options: { signal: AbortSignal }): Promise<void>;
   /** The members, each time that they or their presence changed. */

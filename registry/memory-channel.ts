@@ -1,10 +1,16 @@
 // The two ends of a channel between stacks of one process.
-import { type Channel, type ChannelListener, maxChannelQueueBytes, type StackId } from './network.ts';
+import {
+  type Channel,
+  type ChannelListener,
+  type ChannelOptions,
+  maxChannelQueueBytes,
+  type StackId,
+} from './network.ts';
 
 /** An end as the network that carries it sees it. */
 export interface ChannelEnd extends Channel {
   readonly isOpen: boolean;
-  listen(listener: ChannelListener, maxMessageBytes: number): void;
+  listen(listener: ChannelListener, options: ChannelOptions): void;
   /** The connection is gone. */
   end(): void;
 }
@@ -27,7 +33,7 @@ class MemoryChannel implements ChannelEnd {
   readonly #carries: () => boolean;
   #peer: MemoryChannel | undefined;
   #listener: ChannelListener | undefined;
-  #maxMessageBytes = 0;
+  #options: ChannelOptions = { maxMessageBytes: 0 };
   #unreadBytes = 0;
   isOpen = true;
 
@@ -40,9 +46,9 @@ class MemoryChannel implements ChannelEnd {
     this.#peer = peer;
   }
 
-  listen(listener: ChannelListener, maxMessageBytes: number): void {
+  listen(listener: ChannelListener, options: ChannelOptions): void {
     this.#listener = listener;
-    this.#maxMessageBytes = maxMessageBytes;
+    this.#options = options;
   }
 
   send(message: Uint8Array): boolean {
@@ -65,8 +71,9 @@ class MemoryChannel implements ChannelEnd {
 
   deliver(message: Uint8Array): void {
     if (!this.isOpen) return;
-    if (message.byteLength <= this.#maxMessageBytes) this.#listener?.message(message);
+    if (message.byteLength <= this.#options.maxMessageBytes) this.#listener?.message(message);
     else {
+      this.#options.refused?.(this.stack, 'too-large');
       this.#peer?.end();
       this.end();
     }

@@ -155,6 +155,7 @@ class MemoryNetwork implements Network {
     if (!other) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
     const signal = AbortSignal.any([options.signal, this.#endOf(stack)]);
     await this.#hub.carried(this.stack, stack, signal);
+    other.heard(this);
     const answer = await ask(other, this.stack, protocol, request, { ...options, signal });
     await this.#hub.carried(stack, this.stack, signal);
     return answer;
@@ -200,7 +201,11 @@ class MemoryNetwork implements Network {
     stack: StackId,
     protocol: string,
     listener: ChannelListener,
-    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+    {
+      signal,
+      maxMessageBytes = defaultChannelMessageBytes,
+      refused,
+    }: { signal: AbortSignal } & Partial<ChannelOptions>,
   ): Promise<Channel> {
     const other = this.#peers.get(stack);
     if (!other) throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": it isn't connected`);
@@ -214,8 +219,8 @@ class MemoryNetwork implements Network {
       throw new RegistryError('unreachable', `Cannot open a channel to "${stack}": the connection is gone`);
     }
     const [near, far] = openChannelPair(this.stack, stack, (from, to) => this.#hub.carries(from, to));
-    far.listen(served.accept(far), served.options.maxMessageBytes);
-    near.listen(listener, maxMessageBytes);
+    far.listen(served.accept(far), served.options);
+    near.listen(listener, { maxMessageBytes, ...(refused && { refused }) });
     this.#keep(near);
     other.#keep(far);
     return near;
@@ -262,6 +267,11 @@ class MemoryNetwork implements Network {
     this.#events.send({ type: 'connected', stack: peer.stack });
   }
 
+  /** Of two networks with one identity the one that was heard last is asked, as over libp2p. */
+  heard(peer: MemoryNetwork): void {
+    if (this.#peers.has(peer.stack)) this.#peers.set(peer.stack, peer);
+  }
+
   drop(stack: StackId): void {
     if (!this.#peers.delete(stack)) return;
     this.#ends.get(stack)?.abort();
@@ -284,6 +294,7 @@ class MemoryNetwork implements Network {
       throw new RegistryError('refused', `Cannot open "${protocol}" at "${this.stack}": it isn't served for you`);
     }
     if (request.byteLength > served.options.maxRequestBytes) {
+      served.options.refused?.(exchange.from, 'too-large');
       throw new RegistryError('too-large', `Cannot ask "${this.stack}": the request has ${request.byteLength} bytes`);
     }
     const limit = AbortSignal.timeout(served.options.timeoutMs);

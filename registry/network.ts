@@ -19,7 +19,12 @@ export interface Exchange {
   readonly from: StackId;
   readonly access: Access;
   readonly signal: AbortSignal;
+  /** Says that the request was none of the protocol, though it is answered: a fault of its sender, where anybody counts. */
+  readonly junk?: () => void;
 }
+
+/** Why something was refused before whoever serves it saw it: it is longer than allowed, or ends before its length. */
+export type Refused = 'too-large' | 'cut-short';
 
 export type Handler = (request: Uint8Array, exchange: Exchange) => Promise<Uint8Array>;
 
@@ -35,6 +40,8 @@ export interface ProtocolOptions {
   readonly timeoutMs: number;
   /** Exchanges that are answered at a time, of one peer at most an eighth; others wait for their turn. No bound where left out. */
   readonly maxAtOnce?: number;
+  /** Told of what isn't handed to the handler. */
+  readonly refused?: (from: StackId, why: Refused) => void;
 }
 
 export interface RequestOptions {
@@ -66,6 +73,8 @@ export interface ChannelListener {
 export interface ChannelOptions {
   /** The longest message that is read, in bytes; a longer one closes the channel. */
   readonly maxMessageBytes: number;
+  /** Told of a message that is longer. */
+  readonly refused?: (from: StackId, why: Refused) => void;
 }
 
 /** What waits for the other side of a channel to read: some messages of the largest kind; more is dropped. */

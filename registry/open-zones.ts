@@ -6,12 +6,15 @@ import { defaultZoneOptions, ZoneStore, Zones } from '#registry/zones';
 import type { RegistryOptions } from './contract.ts';
 import type { Members } from './members.ts';
 import { noMetrics } from './metrics.ts';
-import type { StackId } from './network.ts';
+import type { Network, StackId } from './network.ts';
 import type { OwnFeed } from './own-feed.ts';
 import type { Standing } from './standing.ts';
 
 export interface ZoneWiring {
   readonly self: StackId;
+  readonly network: Network;
+  /** The mesh's time. */
+  readonly meshNow: () => number;
   readonly options: RegistryOptions;
   readonly membership: Membership;
   readonly feeds: Feeds;
@@ -28,11 +31,13 @@ export interface ZoneWiring {
 
 /** The zones of this registry, at work until the signal is aborted. */
 export function openZones(wiring: ZoneWiring): Zones {
-  const { self, options, membership, feeds, directory, standing, members, ownFeed, chance, signal } = wiring;
-  const { network, clock, log } = options;
+  const { self, network, meshNow, options, membership, feeds, directory, standing, members, ownFeed, chance, signal } =
+    wiring;
+  const { clock, log } = options;
   return new Zones({
     self,
     network,
+    meshNow,
     roster: () => membership.roster,
     member: (stack) => membership.valid(stack),
     feeds,

@@ -1,5 +1,5 @@
 // The feed that this stack writes: validated writes become one signed delta a transaction, and epochs begin where continuity is in doubt.
-import type { FeedStore, Feeds, VerifiedDelta } from '#registry/feeds';
+import type { FeedStore, Feeds, VerifiedDelta, VerifiedHead } from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import type { Clock } from './clock.ts';
 import type { Write } from './contract.ts';
@@ -9,8 +9,8 @@ import type { StackId } from './network.ts';
 import { RegistryError } from './registry-error.ts';
 import type { Standing } from './standing.ts';
 
-/** A restore needs one new epoch; two stacks with one identity would outbid one another for ever. */
-const maxRenewals = 3;
+/** A restore needs one new epoch; two stacks with one identity would outbid one another for ever: the third is a clone. */
+const maxRenewals = 2;
 const renewalWindowMs = 10 * 60 * 1000;
 const nonceBytes = 16;
 /** Records that are held while the stack starts: a whole feed. */
@@ -29,6 +29,8 @@ export interface OwnFeedParts {
   readonly log: Log;
   /** The highest epoch counter of the own feed whose quarantine an admin lifted; 0 for none. */
   readonly pardoned: () => number;
+  /** Another stack signed that head of the own feed, and goes on: all are to be told. */
+  readonly testify: (head: VerifiedHead) => void;
   /** A delta is durable and may leave. */
   readonly committed: (delta: VerifiedDelta) => void;
   /** Records are to be read anew. */
@@ -95,6 +97,10 @@ export class OwnFeed {
       });
     }
     this.#parts.changed();
+    // What an earlier run was told of, or this one before it could sign.
+    for (const [{ head }] of this.#parts.feeds.accusations(this.#parts.membership.roster.mesh)) {
+      if (head.feed === this.#parts.self) this.cloned(head.epoch.counter);
+    }
   }
 
   /**
@@ -134,13 +140,14 @@ export class OwnFeed {
   }
 
   /** The own feed is elsewhere further on than here (a restore, a lost database): begin above whatever was heard. */
-  renew(counter: number): void {
-    const { clock, log, store, committed } = this.#parts;
+  renew(head: VerifiedHead): void {
+    const { clock, log, store, committed, testify } = this.#parts;
+    const { counter } = head.head.epoch;
     if (this.#isHolding || this.isQuarantined) return;
     const now = clock.monotonic();
     this.#renewals = this.#renewals.filter((at) => now - at < renewalWindowMs);
     if (this.#renewals.length >= maxRenewals) {
-      this.cloned(counter);
+      if (counter > this.#parts.pardoned()) testify(head);
       return;
     }
     this.#renewals = [...this.#renewals, now];
@@ -153,7 +160,7 @@ export class OwnFeed {
   cloned(counter: number): void {
     const { log, pardoned } = this.#parts;
     if (this.#isHolding || this.isQuarantined || counter <= pardoned()) return;
-    this.#clonedAt = Math.max(counter, this.#counter());
+    this.#clonedAt = counter;
     log.error(
       { counter: this.#clonedAt },
       'another stack runs with this identity: nothing more is signed here; end the other one, then let an admin pardon',

@@ -1,15 +1,7 @@
 // Wires the registry: one object over feeds, roster, replication, liveness and the directory, and what each tells the others.
 import type { Directory } from '#registry/directory';
 import { observersOf, subjectsOf, Watch } from '#registry/liveness';
-import {
-  Barrier,
-  Conduct,
-  Connections,
-  defaultReplicateOptions,
-  makeKept,
-  Replica,
-  Spread,
-} from '#registry/replication';
+import { Barrier, Connections, defaultReplicateOptions, Guard, makeKept, Replica, Spread } from '#registry/replication';
 import { Renewal, type TimeSample, type Welcome, writeToken } from '#registry/roster';
 import type { Found, ZoneSummary, Zones } from '#registry/zones';
 import { type AdoptingParts, adopt, handOff } from './adopting.ts';
@@ -19,7 +11,7 @@ import { type Kept, openKept } from './kept.ts';
 import type { MemberRole } from './kind.ts';
 import { readMeshRoots } from './mesh-roots.ts';
 import { noMetrics } from './metrics.ts';
-import type { StackId } from './network.ts';
+import type { Network, StackId } from './network.ts';
 import { News } from './news.ts';
 import { openZones } from './open-zones.ts';
 import { OwnFeed } from './own-feed.ts';
@@ -45,6 +37,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 class OpenRegistry implements Registry {
   readonly stack: StackId;
   readonly directory: Directory;
+  readonly network: Guard;
   readonly #options: RegistryOptions;
   readonly #kept: Kept;
   readonly #ownFeed: OwnFeed;
@@ -62,7 +55,11 @@ class OpenRegistry implements Registry {
 
   constructor(options: RegistryOptions, stop: AbortController) {
     this.#stop = stop;
-    const { identity, network, clock, log, random, name } = options;
+    const { identity, clock, log, random, name, metrics = noMetrics } = options;
+    const replicate = { ...defaultReplicateOptions, ...options.replicate };
+    const guard = new Guard({ network: options.network, clock, log, metrics, batchMs: replicate.batchMs });
+    const network: Network = guard;
+    this.network = guard;
     const { signal } = this.#stop;
     this.#options = options;
     const ownAddresses = (): readonly string[] => this.#ownAddresses();
@@ -97,6 +94,7 @@ class OpenRegistry implements Registry {
       random,
       log,
       pardoned: () => membership.roster.pardons.get(self) ?? 0,
+      testify: (head) => this.#spread.do(this.#replica.testify(head)),
       changed: () => this.directory.wake(),
       committed: (delta) => {
         this.directory.wake();
@@ -154,17 +152,11 @@ class OpenRegistry implements Registry {
         members.near().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
       rosterDigest: () => membership.roster.digest,
     };
-    const replicate = { ...defaultReplicateOptions, ...options.replicate };
     this.#replica = new Replica(feeds, around, replicate, clock.monotonic());
-    const metrics = options.metrics ?? noMetrics;
-    const conduct = new Conduct(replicate);
     network.setGate((peer) => {
-      const isCut = conduct.isCut(peer, clock.monotonic());
-      if (!isCut && isMember(peer)) return 'member';
-      if (!isCut && membership.mayRenew(peer)) return 'renewal';
-      if (!isCut && admission.isOpen(peer)) return 'invite';
-      metrics.count('refused_total', { what: isCut ? 'cut' : 'gate' });
-      return undefined;
+      if (isMember(peer)) return 'member';
+      if (membership.mayRenew(peer)) return 'renewal';
+      return admission.isOpen(peer) ? 'invite' : undefined;
     });
     serveAdmission({ network, admission, membership, stated: (all) => news.spread(all) });
     this.#watch = new Watch({
@@ -188,6 +180,7 @@ class OpenRegistry implements Registry {
         read: () => Number(rosterStore.setting('incarnation') ?? 0),
         keep: (incarnation) => rosterStore.setSetting('incarnation', `${incarnation}`),
       },
+      fault: (peer, fault) => guard.fault(peer, fault),
       probe: (stack) => void this.#connections.dial(stack),
       presence: () => {
         members.tell();
@@ -204,7 +197,8 @@ class OpenRegistry implements Registry {
       clock,
       changed: (feed) => news.changed(feed),
       metrics,
-      conduct,
+      conduct: guard.conduct,
+      fault: (peer, fault) => guard.fault(peer, fault),
       reach: (peer, limits) => this.#connections.reach(peer, limits),
       exchanged: (peer) => {
         this.#watch.exchanged(peer);
@@ -213,7 +207,7 @@ class OpenRegistry implements Registry {
       },
       moved: () => this.#start.look(),
       stated: (statements) => news.stated(statements),
-      renew: (counter) => this.#ownFeed.renew(counter),
+      renew: (head) => this.#ownFeed.renew(head),
       cloned: (counter) => this.#ownFeed.cloned(counter),
       due: () => {
         this.#renewal.due();
@@ -250,6 +244,8 @@ class OpenRegistry implements Registry {
     });
     this.#zones = openZones({
       self,
+      network,
+      meshNow: judged.now,
       options,
       membership,
       feeds,
@@ -286,8 +282,8 @@ class OpenRegistry implements Registry {
     return this.#start.isSyncing;
   }
 
-  fault(stack: StackId, fault: 'wrong-bytes' | 'junk'): void {
-    this.#spread.fault(stack, fault);
+  fault(stack: StackId, fault: 'wrong-bytes'): void {
+    this.network.fault(stack, fault);
   }
 
   reach(stack: StackId, options: { signal: AbortSignal }): Promise<void> {

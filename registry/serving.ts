@@ -24,14 +24,16 @@ export interface ServingParts {
 /** Serves joins under the keys of open invites, and renewals to members whose certificate is due or ran out. */
 export function serveAdmission({ network, admission, membership, stated }: ServingParts): void {
   const joins = { access: 'invite', maxRequestBytes: maxJoinRequestBytes, timeoutMs: joinTimeoutMs } as const;
-  network.serve(joinProtocol, joins, async (request, { from }) => {
-    const { answer, admitted } = admission.answer(request, from);
+  network.serve(joinProtocol, joins, async (request, { from, junk }) => {
+    const { answer, admitted, isJunk } = admission.answer(request, from);
+    if (isJunk) junk?.();
     if (admitted) stated([admitted]);
     return answer;
   });
   const renewals = { access: 'renewal', maxRequestBytes: maxRenewRequestBytes, timeoutMs: renewTimeoutMs } as const;
-  network.serve(renewProtocol, renewals, async (request, { from }) => {
-    const { answer, stated: news } = answerRenewal(membership, request, from);
+  network.serve(renewProtocol, renewals, async (request, { from, junk }) => {
+    const { answer, stated: news, isJunk } = answerRenewal(membership, request, from);
+    if (isJunk) junk?.();
     stated(news);
     return answer;
   });

@@ -93,7 +93,7 @@ export function addLiveRoutes(
     server.on('upgrade', (request: IncomingMessage, socket, head) => {
       let wanted: Wanted;
       try {
-        const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+        const { pathname } = addressOf(request);
         if (pathname !== '/ws') throw new DaemonError('not-found', `Cannot find "${pathname}"`);
         wanted = admit(request);
       } catch (error) {
@@ -116,9 +116,16 @@ function pause(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
+/** A request line may hold what no address is, such as "//". */
+function addressOf({ url = '/' }: IncomingMessage): URL {
+  const address = URL.parse(url, 'http://localhost');
+  if (!address) throw new DaemonError('bad-input', `Cannot find ${JSON.stringify(url)}: it is no address`);
+  return address;
+}
+
 /** `from=POSITION`, `from=now` or none; what a returning `EventSource` says of itself goes before the address it was made with. */
 function wantedOf(request: IncomingMessage): Wanted {
-  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const query = addressOf(request).searchParams;
   const last = request.headers['last-event-id'];
   const from = typeof last === 'string' && last !== '' ? last : query.get('from');
   const where = query.get('where');

@@ -1,6 +1,6 @@
 // Messages on a libp2p stream that stays open: each behind its length, both ways, and dropped where they would pile up.
 import type { Stream } from '@libp2p/interface';
-import { type Channel, type ChannelListener, maxChannelQueueBytes, type StackId } from '#registry';
+import { type Channel, type ChannelListener, type ChannelOptions, maxChannelQueueBytes, type StackId } from '#registry';
 
 /** The length in front of a message: four bytes, big-endian. */
 const prefixBytes = 4;
@@ -14,7 +14,7 @@ export const maxChannels = 4;
 export function keepChannel(
   stream: Stream,
   stack: StackId,
-  maxMessageBytes: number,
+  { maxMessageBytes, refused }: ChannelOptions,
   listen: (channel: Channel) => ChannelListener,
 ): Channel {
   let isOpen = true;
@@ -46,6 +46,7 @@ export function keepChannel(
   });
   stream.addEventListener('message', ({ data }) => {
     if (read(data instanceof Uint8Array ? data : data.subarray())) return;
+    refused?.(stack, 'too-large');
     stream.abort(new Error(`a message of more than ${maxMessageBytes} bytes`));
   });
   stream.addEventListener('close', end);

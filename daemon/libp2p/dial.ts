@@ -48,7 +48,10 @@ export async function dialAny(node: Libp2p, addresses: readonly string[], signal
   );
 }
 
-/** One exchange under a key of its own, over a connection that is closed afterwards. */
+/**
+ * One exchange under a key of its own, over a connection that is closed afterwards. Throws `version-mismatch` where the other
+ * side serves another version of the protocol.
+ */
 export async function requestWithKey(
   seed: Uint8Array,
   addresses: readonly string[],
@@ -60,9 +63,20 @@ export async function requestWithKey(
   try {
     const connection = await dialAny(node, addresses, options.signal);
     return await ask(connection, protocol, request, options);
+  } catch (error) {
+    throw isUnserved(error)
+      ? new RegistryError('version-mismatch', `Cannot ask: it lets this stack in and does not serve "${protocol}"`, {
+          cause: error,
+        })
+      : error;
   } finally {
     await node.stop();
   }
+}
+
+/** Whether the door is open and the protocol isn't known behind it; one that is kept from this peer is reset instead. */
+function isUnserved(error: unknown): boolean {
+  return error instanceof RegistryError && (error.cause as Error | undefined)?.name === 'UnsupportedProtocolError';
 }
 
 /** What kept an address from answering, in a few words. */

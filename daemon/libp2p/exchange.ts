@@ -87,6 +87,19 @@ export function timedOut(signal: AbortSignal): RegistryError {
   return new RegistryError('timed-out', 'The exchange was given up before its answer came', { cause: signal.reason });
 }
 
+/** What the work comes to, or `timed-out` once the signal is aborted; nothing of it is kept by a signal that lives on. */
+export async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(timedOut(signal));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    if (signal.aborted) abort();
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** A fault of the transport as the seam tells it. */
 export function asRegistryError(
   error: unknown,

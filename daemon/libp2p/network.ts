@@ -23,7 +23,7 @@ import {
 import { DaemonError } from '../errors.ts';
 import { keepChannel, maxChannels } from './channel.ts';
 import { dialAny, requestWithKey, withPeer } from './dial.ts';
-import { ask, openStream, receive, send, timedOut } from './exchange.ts';
+import { ask, openStream, receive, send, unlessAborted } from './exchange.ts';
 import { Gate } from './gate.ts';
 import { Gossip } from './gossip.ts';
 import { type MemberNode, makeMemberNode } from './node.ts';
@@ -46,6 +46,8 @@ export interface Libp2pOptions {
 /** Opened by the dialler of each connection; only a member gets an answer. */
 const helloProtocol = '/hermesh/hello/1.0.0';
 const helloTimeoutMs = 5_000;
+/** Greetings on one connection: the first, and those by which the DHT asks whether a member is still there. */
+const maxHellos = 1_000;
 /** A peer with an invite asks one thing and goes. */
 const inviteConnectionMs = 10_000;
 /** Connections of one member: two that meet half-way, and one that is half-open still. The oldest goes. */
@@ -100,6 +102,7 @@ class Libp2pNetwork implements Network {
   readonly #gate: Gate;
   readonly #admitted = new Map<StackId, Set<Connection>>();
   readonly #hellos = new WeakMap<Connection, Promise<void>>();
+  readonly #greeted = new WeakMap<Connection, number>();
   readonly #events = new Broadcast<PeerEvent>();
   readonly #stop = new AbortController();
   #node: MemberNode | undefined;
@@ -151,7 +154,7 @@ class Libp2pNetwork implements Network {
     }
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const connection = await this.#dial(stack, addresses, limit);
-    await Promise.race([this.#greet(connection), rejection(limit)]);
+    await unlessAborted(this.#greet(connection), limit);
   }
 
   async request(stack: StackId, protocol: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
@@ -204,20 +207,16 @@ class Libp2pNetwork implements Network {
     stack: StackId,
     protocol: string,
     listener: ChannelListener,
-    { signal, maxMessageBytes = defaultChannelMessageBytes }: { signal: AbortSignal } & Partial<ChannelOptions>,
+    { signal, ...bounds }: { signal: AbortSignal } & Partial<ChannelOptions>,
   ): Promise<Channel> {
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const stream = await openStream(this.#connectionTo(stack), protocol, { signal: limit });
-    return keepChannel(stream, stack, maxMessageBytes, () => listener);
+    return keepChannel(stream, stack, { maxMessageBytes: defaultChannelMessageBytes, ...bounds }, () => listener);
   }
 
-  serveChannel(
-    protocol: string,
-    { maxMessageBytes }: ChannelOptions,
-    accept: (channel: Channel) => ChannelListener,
-  ): void {
+  serveChannel(protocol: string, options: ChannelOptions, accept: (channel: Channel) => ChannelListener): void {
     const handler = (stream: Stream, { remotePeer }: Connection): void => {
-      keepChannel(stream, remotePeer.toString(), maxMessageBytes, accept);
+      keepChannel(stream, remotePeer.toString(), options, accept);
     };
     this.#handle(protocol, handler, maxChannels);
   }
@@ -273,7 +272,11 @@ class Libp2pNetwork implements Network {
       });
     } else if (access !== 'member') {
       const timer = setTimeout(() => connection.abort(new Error('the invite had its time')), inviteConnectionMs);
-      connection.addEventListener('close', () => clearTimeout(timer), { once: true });
+      const ended = (): void => {
+        clearTimeout(timer);
+        this.#forget(connection);
+      };
+      connection.addEventListener('close', ended, { once: true });
     }
   }
 
@@ -289,6 +292,16 @@ class Libp2pNetwork implements Network {
     return greeting;
   }
 
+  /** One that goes on greeting wants to cost something: it is closed. */
+  #greeting(connection: Connection): void {
+    const count = (this.#greeted.get(connection) ?? 0) + 1;
+    this.#greeted.set(connection, count);
+    if (count > maxHellos) {
+      this.#log.warn({ peer: connection.remotePeer.toString() }, 'a peer greets without end');
+      connection.abort(new Error('too many greetings'));
+    } else this.#admit(connection);
+  }
+
   #admit(connection: Connection): void {
     const stack = connection.remotePeer.toString();
     const connections = this.#admitted.get(stack) ?? new Set();
@@ -302,12 +315,28 @@ class Libp2pNetwork implements Network {
     if (connections.size === 1) this.#events.send({ type: 'connected', stack });
   }
 
+  /**
+   * Of several connections the one that was heard last is asked first: where two daemons run with one identity, what one of them
+   * says is looked into there.
+   */
+  #heard(connection: Connection): void {
+    const connections = this.#admitted.get(connection.remotePeer.toString());
+    if (connections?.delete(connection)) connections.add(connection);
+  }
+
   #closed(connection: Connection): void {
     const stack = connection.remotePeer.toString();
     const connections = this.#admitted.get(stack);
     if (!connections?.delete(connection) || connections.size > 0) return;
     this.#admitted.delete(stack);
     this.#events.send({ type: 'disconnected', stack });
+  }
+
+  /** libp2p notes of each peer what it opens, for hours and more: each invite has a key of its own. */
+  #forget({ remotePeer }: Connection): void {
+    this.#open.peerStore.delete(remotePeer).catch((error: unknown) => {
+      this.#log.debug({ peer: remotePeer.toString(), error }, 'not forgotten');
+    });
   }
 
   #serve(protocol: string, options: ProtocolOptions, handler: Handler): void {
@@ -318,11 +347,17 @@ class Libp2pNetwork implements Network {
       try {
         const from = connection.remotePeer.toString();
         // Read at once: a stream whose other side ended before it is read gives nothing.
-        const request = await receive(stream, options.maxRequestBytes, { signal });
+        const request = await receive(stream, options.maxRequestBytes, { signal }).catch((error: unknown) => {
+          const code = error instanceof RegistryError ? error.code : undefined;
+          if (code === 'too-large') options.refused?.(from, 'too-large');
+          if (code === 'refused') options.refused?.(from, 'cut-short');
+          throw error;
+        });
+        this.#heard(connection);
         using _turn = await turns.take(from, { signal });
-        if (protocol === helloProtocol) this.#admit(connection);
+        if (protocol === helloProtocol) this.#greeting(connection);
         const exchange = { from, access: this.#gate.of(from) ?? options.access, signal };
-        await send(stream, await Promise.race([handler(request, exchange), rejection(signal)]), { signal });
+        await send(stream, await unlessAborted(handler(request, exchange), signal), { signal });
       } catch (error) {
         this.#log.debug({ protocol, error }, 'exchange was reset');
         stream.abort(error instanceof Error ? error : new Error(String(error)));
@@ -338,7 +373,7 @@ class Libp2pNetwork implements Network {
   }
 
   #connectionTo(stack: StackId): Connection {
-    const connection = [...(this.#admitted.get(stack) ?? [])].find(({ status }) => status === 'open');
+    const connection = [...(this.#admitted.get(stack) ?? [])].findLast(({ status }) => status === 'open');
     if (!connection) throw new RegistryError('unreachable', `Cannot ask "${stack}": it isn't connected`);
     return connection;
   }
@@ -359,11 +394,3 @@ class Libp2pNetwork implements Network {
 }
 
 const empty = new Uint8Array();
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = (): void => reject(timedOut(signal));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-}

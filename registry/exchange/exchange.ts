@@ -26,7 +26,7 @@ export interface ExchangeOptions {
   /** Whether that stack may have that blob; all members may have all, unless said. */
   readonly mayRead?: (stack: StackId, blob: BlobDigest) => boolean | Promise<boolean>;
   /** What a peer did wrong, for the registry's book of conduct. */
-  readonly fault: (stack: StackId, fault: 'wrong-bytes' | 'junk') => void;
+  readonly fault: (stack: StackId, fault: 'wrong-bytes') => void;
   /** All uploads together, in bytes a second; no cap by default. */
   readonly maxUploadBytesPerSecond?: number;
 }
@@ -60,7 +60,6 @@ export function openExchange(options: ExchangeOptions): Exchange {
     uploads,
     incoming,
     mayRead: async (stack, blob) => !stop.signal.aborted && ((await options.mayRead?.(stack, blob)) ?? true),
-    junk: (stack) => fault(stack, 'junk'),
     gave: (bytes) => {
       given += bytes;
     },

@@ -56,7 +56,6 @@ export interface ServingParts {
   /** What is being fetched here. */
   readonly incoming: ReadonlyMap<BlobDigest, Incoming>;
   /** A request that is none of the protocol. */
-  readonly junk: (stack: StackId) => void;
   /** Counts what went out. */
   readonly gave: (sizeBytes: number) => void;
 }
@@ -84,7 +83,7 @@ export class Serving {
   }
 
   async #tell(bytes: Uint8Array, from: StackId): Promise<BlobAnswer> {
-    const request = fromBytes(blobRequest, bytes, maxRequestBytes) ?? this.#refuse(from);
+    const request = fromBytes(blobRequest, bytes, maxRequestBytes) ?? this.#refuse();
     const { blob } = request;
     if (!(await this.#parts.mayRead(from, blob))) return { others: [] };
     const here = await this.#whole(blob);
@@ -103,7 +102,7 @@ export class Serving {
   /** Ranges in the order they were asked for; each is checked before it leaves, so that a disk that rots is no lie. */
   async *#giveRanges(bytes: Uint8Array, { from, signal }: Exchange): AsyncIterable<Uint8Array> {
     const { uploads, shelf, incoming, mayRead, gave, log } = this.#parts;
-    const { blob, root, ranges } = fromBytes(rangesRequest, bytes, maxRequestBytes) ?? this.#refuse(from);
+    const { blob, root, ranges } = fromBytes(rangesRequest, bytes, maxRequestBytes) ?? this.#refuse();
     const whole = (await mayRead(from, blob)) ? await this.#whole(blob) : undefined;
     const part = (await mayRead(from, blob)) ? incoming.get(blob) : undefined;
     const known = whole ?? part;
@@ -136,7 +135,7 @@ export class Serving {
 
   async *#giveChunks(bytes: Uint8Array, { from, signal }: Exchange): AsyncIterable<Uint8Array> {
     const { uploads, shelf, mayRead, gave } = this.#parts;
-    const { blob, spans } = fromBytes(chunksRequest, bytes, maxChunksRequestBytes) ?? this.#refuse(from);
+    const { blob, spans } = fromBytes(chunksRequest, bytes, maxChunksRequestBytes) ?? this.#refuse();
     const size = (await mayRead(from, blob)) ? await shelf.size(blob) : undefined;
     const isWithin = spans?.every(([offset, length]) => offset + length <= (size ?? 0)) ?? true;
     const index = size === undefined || spans ? undefined : await shelf.chunkIndex(blob);
@@ -187,8 +186,7 @@ export class Serving {
     return { others, given: given.bytes() };
   }
 
-  #refuse(from: StackId): never {
-    this.#parts.junk(from);
+  #refuse(): never {
     throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
   }
 }

@@ -19,10 +19,11 @@ import {
   type SignedHead,
   type VerifiedDelta,
   type VerifiedHead,
+  verifyDelta,
   verifyHead,
 } from './feed.ts';
 import { type Contents, type Held, heldIn, nothingOf } from './held.ts';
-import { provesEquivocation, type Quarantine, Rivals } from './quarantine.ts';
+import { type Evidence, provesEquivocation, type Quarantine, Rivals } from './quarantine.ts';
 import { Served } from './served.ts';
 import type { FeedStore, HeadRow, Put } from './store.ts';
 import { emptyRoot, find, leavesOf, put, remove, rootOf, type Trie } from './trie.ts';
@@ -116,19 +117,53 @@ export class Feeds {
     return this.#store.evidence(feed);
   }
 
-  /** Quarantines an owner for two heads that prove its equivocation, whoever brought them; false where that is no news. */
+  /** All evidence about feeds of that mesh, the own one too, that no pardon made void. */
+  accusations(mesh: string): Evidence[] {
+    return this.#store.everyEvidence().flatMap(([one, other]): Evidence[] => {
+      const [a, b] = [verifyHead(...one, mesh), verifyHead(...other, mesh)];
+      if (typeof a === 'string' || typeof b === 'string') return [];
+      return a.head.epoch.counter > this.#pardoned(a.head.feed) ? [[a, b]] : [];
+    });
+  }
+
+  /**
+   * Keeps two heads that prove an equivocation, whoever brought them, and quarantines their owner, where it is another one;
+   * false where that is no news.
+   */
   accuse(a: VerifiedHead, b: VerifiedHead): boolean {
-    const { feed, epoch } = a.head;
+    const { feed, epoch, mesh } = a.head;
     const held = this.#feeds.get(feed);
-    if (!held || feed === this.#identity.stack || !provesEquivocation(a, b)) return false;
-    if (epoch.counter <= this.#pardoned(feed)) return false;
+    if (!held || !provesEquivocation(a, b) || epoch.counter <= this.#pardoned(feed)) return false;
+    if (feed === this.#identity.stack) {
+      const known = this.accusations(mesh).some(
+        ([{ head }]) => head.feed === feed && head.epoch.counter >= epoch.counter,
+      );
+      if (!known) this.#store.database.transaction(() => this.#store.setEvidence(feed, a, b));
+      return !known;
+    }
     const { quarantine } = held.head;
     if (quarantine?.reason === 'equivocation' && quarantine.counter >= epoch.counter) return false;
+    const counter = Math.max(epoch.counter, quarantine?.counter ?? 0);
     this.#store.database.transaction(() => {
       this.#store.setEvidence(feed, a, b);
-      this.#quarantine(held, { reason: 'equivocation', counter: epoch.counter });
+      this.#quarantine(held, { reason: 'equivocation', counter });
     });
     return true;
+  }
+
+  /** Another head in the place of one of the own feed, signed here: who has both knows that two stacks have this key. */
+  rivalOf({ head, hash }: VerifiedHead): VerifiedHead {
+    return makeDelta({ ...head, root: hash }, [], (message) => this.#identity.sign(message));
+  }
+
+  /** The head that this stack signed at a place of its own feed, in the epoch that stands, while it is kept. */
+  signedAt({ epoch, sequence }: Position, mesh: string): VerifiedHead | undefined {
+    const { head } = this.#own();
+    if (epoch.counter !== head.epoch.counter || !sameBytes(epoch.nonce, head.epoch.nonce)) return undefined;
+    const wire = sequence === head.sequence ? undefined : this.#store.deltaAt(head.feed, epoch.counter, sequence);
+    if (!wire && sequence !== head.sequence) return undefined;
+    const read = wire ? verifyDelta(wire, mesh) : verifyHead(head.bytes, head.signature, mesh);
+    return typeof read === 'string' ? undefined : read;
   }
 
   /** Writes the own feed: one delta for all changes, in the open transaction; undefined where nothing changes. */

@@ -23,8 +23,8 @@ export {
 } from './feed.ts';
 export { type Applied, Feeds } from './feeds.ts';
 export { makeProvenRecord, maxProvenBytes, type ProvenRecord, verifyProvenRecord } from './proven.ts';
-export { provesEquivocation, type Quarantine, type QuarantineReason } from './quarantine.ts';
+export { type Evidence, provesEquivocation, type Quarantine, type QuarantineReason } from './quarantine.ts';
 export { maxPageRecords, nodesAt } from './served.ts';
 export { FeedStore, type RecordRow } from './store.ts';
-export { find, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
+export { emptyRoot, find, put, remove, rootOf, type Trie, trieOf } from './trie.ts';
 export { verifyWhole, type WholeFeed } from './whole.ts';

@@ -10,6 +10,9 @@ export interface Quarantine {
   readonly counter: number;
 }
 
+/** Two heads for which `provesEquivocation` holds. */
+export type Evidence = readonly [VerifiedHead, VerifiedHead];
+
 /** Whether two heads show that their owner wrote two histories: one mesh, feed, epoch and sequence, and not the same bytes. */
 export function provesEquivocation(a: VerifiedHead, b: VerifiedHead): boolean {
   const [one, other] = [a.head, b.head];

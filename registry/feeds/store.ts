@@ -107,6 +107,15 @@ export class FeedStore {
     return one && other && [one, other];
   }
 
+  /** All evidence that is kept. */
+  everyEvidence(): (readonly [SignedHead, SignedHead])[] {
+    const feeds = this.#sql.all<{ feed: string }>('SELECT DISTINCT feed FROM registry_evidence ORDER BY feed');
+    return feeds.flatMap(({ feed }) => {
+      const evidence = this.evidence(feed);
+      return evidence ? [evidence] : [];
+    });
+  }
+
   putRecord(feed: string, put: Put, fault: string | undefined): void {
     this.#insert(feed, put, this.#addChange(feed, put.kind, put.name), fault);
   }
@@ -240,6 +249,12 @@ export class FeedStore {
         sequence,
       )
       .map((row) => row.wire);
+  }
+
+  /** The delta of that place, while it is kept. */
+  deltaAt(feed: string, counter: number, sequence: number): Uint8Array | undefined {
+    const sql = 'SELECT wire FROM registry_delta WHERE feed = ? AND counter = ? AND sequence = ?';
+    return this.#sql.get<{ wire: Uint8Array }>(sql, feed, counter, sequence)?.wire;
   }
 
   clearDeltas(feed: string): void {

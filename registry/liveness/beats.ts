@@ -43,8 +43,8 @@ export interface BeatsParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Claims came. */
-  readonly take: (claims: readonly AgedClaim[]) => void;
+  /** Claims came from that member. */
+  readonly take: (claims: readonly AgedClaim[], from: StackId) => void;
   /** A member's clock, as far as it is ahead of this one, and how long the question and its answer took, in milliseconds. */
   readonly timeSample: (stack: StackId, offsetMs: number, roundTripMs: number) => void;
 }
@@ -52,7 +52,7 @@ export interface BeatsParts {
 /** Answers members that compare their claims with those here. */
 export function serveBeats({ network, ledger, clock, take }: BeatsParts): void {
   const bounds = { access: 'member', maxRequestBytes: maxMessageBytes, timeoutMs: exchangeTimeoutMs } as const;
-  network.serve(beatsProtocol, bounds, async (bytes) => {
+  network.serve(beatsProtocol, bounds, async (bytes, { from }) => {
     const request = readRequest(requestSchema, bytes, maxMessageBytes);
     const now = clock.monotonic();
     if ('digest' in request) {
@@ -60,7 +60,7 @@ export function serveBeats({ network, ledger, clock, take }: BeatsParts): void {
       return toBytes({ now: Math.round(clock.now()), names: isSame ? null : ledger.names(now).slice(0, maxNames) });
     }
     const claims = ledger.claims(request.want, now).slice(0, maxClaims);
-    take(request.give);
+    take(request.give, from);
     return toBytes({ claims });
   });
 }
@@ -79,7 +79,7 @@ export async function exchangeBeats(peer: StackId, parts: BeatsParts): Promise<v
     const request = { give: give.splice(0, maxClaims), want: want.splice(0, maxClaims) };
     const told = fromBytes(claimsSchema, await ask(peer, request, parts), maxMessageBytes);
     if (!told) throw new Error('the answer cannot be read');
-    take(told.claims);
+    take(told.claims, peer);
   }
 }
 

@@ -91,7 +91,7 @@ export function compareOrders(one: SuspicionBody['order'], other: SuspicionBody[
 
 /** Names a claim among others in few bytes. Two that meet in it only hide one another from one exchange's list. */
 export function shortName(text: string): Uint8Array {
-  return sha256(Buffer.from(text)).subarray(0, 8);
+  return sha256(Buffer.from(text)).slice(0, 8);
 }
 
 function sign(domain: Uint8Array, body: BeatBody | SuspicionBody, identity: Pick<Identity, 'sign'>): Uint8Array {

@@ -99,7 +99,9 @@ export class Detector {
       for (const stack of kept.keys()) if (!others.has(stack)) kept.delete(stack);
     }
     for (const stack of others) this.#dirty.add(stack);
-    return [...(isOther ? this.#begin(now) : []), ...this.#settle(now)];
+    // Where the own certificate had run out, the own beat is nowhere, and what was heard of an earlier life would stand.
+    const isBack = this.ledger.isMember(this.self) && !this.ledger.beat(this.self);
+    return [...(isOther || isBack ? this.#begin(now) : []), ...this.#settle(now)];
   }
 
   isConnected(stack: StackId): boolean {
@@ -144,18 +146,20 @@ export class Detector {
     return { verdict: isNews ? 'accept' : 'ignore', deeds: this.#settle(now) };
   }
 
-  /** Claims came in an exchange; bad ones are left out. Beats come first, so that voided suspicions aren't kept. */
-  claims(all: readonly AgedClaim[], now: number): LivenessDeed[] {
+  /** Claims came in an exchange; bad ones are left out, and how many they are is told. Beats come first, so that voided suspicions aren't kept. */
+  claims(all: readonly AgedClaim[], now: number): { readonly deeds: LivenessDeed[]; readonly bad: number } {
     const { mesh } = this.ledger.roster;
     const suspicions: Suspicion[] = [];
+    let bad = 0;
     for (const [wire, ageS] of all) {
       const beat = verifyBeat(wire, mesh);
       const suspicion = beat ? undefined : verifySuspicion(wire, mesh);
       if (beat) this.#takeBeat(beat, now - ageS * 1000, now);
       if (suspicion) suspicions.push(suspicion);
+      if (!beat && !suspicion) bad += 1;
     }
     for (const suspicion of suspicions) this.#takeSuspicion(suspicion, now);
-    return this.#settle(now);
+    return { deeds: this.#settle(now), bad };
   }
 
   /** Time went on; the timer was late by so many milliseconds. */

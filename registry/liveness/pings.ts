@@ -13,6 +13,8 @@ export interface PingParts {
   readonly signal: AbortSignal;
   /** Anything came from that member. */
   readonly heard: (stack: StackId) => void;
+  /** It was neither a ping nor its answer. */
+  readonly junk: (stack: StackId) => void;
 }
 
 export class Pings {
@@ -62,6 +64,7 @@ export class Pings {
     return {
       message: (bytes) => {
         if (bytes[0] === ping[0]) channelOf()?.send(pong);
+        else if (bytes[0] !== pong[0]) this.#parts.junk(stack);
         this.#parts.heard(stack);
       },
       closed: () => {

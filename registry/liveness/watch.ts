@@ -42,6 +42,8 @@ export interface WatchParts {
   readonly zone: () => string;
   /** The incarnation of this stack that was kept last, 0 at first, and keeping one durably. */
   readonly incarnation: { read(): number; keep(incarnation: number): void };
+  /** A member sent what no stack makes. */
+  readonly fault: (peer: StackId, fault: 'refused-shape' | 'refused-signature') => void;
   /** Dials a member now. */
   readonly probe: (stack: StackId) => void;
   /** Presence of some members changed. */
@@ -70,10 +72,17 @@ export class Watch {
     this.#parts = parts;
     const options = { identity, incarnation: incarnation.read(), timing, wall: clock.now };
     this.#detector = new Detector(options, clock.monotonic());
-    this.#pings = new Pings({ network, signal, heard: (stack) => this.#heard(stack) });
+    this.#pings = new Pings({
+      ...{ network, signal, heard: (stack) => this.#heard(stack) },
+      junk: (stack) => parts.fault(stack, 'refused-shape'),
+    });
     this.#beats = {
       ...{ network, clock, signal, ledger: this.#detector.ledger },
-      take: (claims) => this.#do(this.#detector.claims(claims, clock.monotonic())),
+      take: (claims, from) => {
+        const { deeds, bad } = this.#detector.claims(claims, clock.monotonic());
+        if (bad > 0) parts.fault(from, 'refused-signature');
+        this.#do(deeds);
+      },
       timeSample: parts.timeSample ?? (() => undefined),
     };
     serveBeats(this.#beats);
@@ -167,7 +176,8 @@ export class Watch {
       if (this.#topic.name !== name || this.#parts.signal.aborted) return 'ignore';
       const { verdict, deeds } = this.#detector.message(message, this.#parts.clock.monotonic());
       this.#do(deeds);
-      if (verdict !== 'reject') this.#heard(from);
+      if (verdict === 'reject') this.#parts.fault(from, 'refused-signature');
+      else this.#heard(from);
       return verdict;
     });
     this.#topic = { name, end };

@@ -1,6 +1,7 @@
 // What each peer did wrong and what follows: it is counted, told once, slowed, and in the end cut for a growing time; pure.
 import type { StackId } from '../network.ts';
 import { Budget, type Rate } from './budget.ts';
+import { manners, type Protocol } from './manners.ts';
 
 /** What a peer can do wrong with what it sends. */
 export type Fault =
@@ -12,9 +13,6 @@ export type Fault =
   | 'flood'
   | 'republish'
   | 'wrong-bytes';
-
-/** The protocols whose exchanges are counted against a peer. */
-export type Asked = 'heads' | 'roster' | 'feed';
 
 /** What follows from a fault. */
 export interface Consequence {
@@ -42,20 +40,11 @@ const pointsOf = {
 } as const satisfies Record<Fault, number>;
 /** Points that are forgiven a second: one known message a second costs nothing. */
 const forgivenPerSecond = 1 / 6;
-/** A neighbour hands on what the whole mesh publishes: a core takes 1,000 to 1,600 messages a second. */
-const senderMessages: Rate = { perSecond: 600, burst: 3_000 };
-const senderBytes: Rate = { perSecond: 16 * 1024 * 1024, burst: 64 * 1024 * 1024 };
 /** Statements are few: who comes, goes or renews. Whether one stands shows only when it is taken in, so that less is handed on. */
 const senderStatements: Rate = { perSecond: 10, burst: 500 };
 /** An owner publishes once in `batchMs` (100 ms at least), at most 200 KiB: five times as often is more than it has to. */
 const ownerMessagesAtLeast = 50;
 const ownerBytes: Rate = { perSecond: 2 * 1024 * 1024, burst: 16 * 1024 * 1024 };
-/** Exchanges a second: a round of anti-entropy takes 5, a roster in parts 64, the feeds of 1,000 owners a request each or more. */
-const asks = {
-  heads: { perSecond: 50, burst: 250 },
-  roster: { perSecond: 20, burst: 200 },
-  feed: { perSecond: 500, burst: 5_000 },
-} as const satisfies Record<Asked, Rate>;
 /** The first cut, and the longest. */
 const minCutMs = 60_000;
 const maxCutMs = 3_600_000;
@@ -73,12 +62,11 @@ interface Peer {
   cuts: number;
   cutUntil: number;
   readonly told: Map<Fault, number>;
-  readonly sent: Budget;
-  readonly sentBytes: Budget;
+  /** By the protocols that it used. */
+  readonly sent: Map<Protocol, { readonly requests: Budget; readonly bytes: Budget }>;
   readonly stated: Budget;
   readonly wrote: Budget;
   readonly wroteBytes: Budget;
-  readonly asked: Readonly<Record<Asked, Budget>>;
 }
 
 /** Times are milliseconds of a monotonic clock. */
@@ -91,10 +79,16 @@ export class Conduct {
     this.#ownerMessages = { perSecond, burst: perSecond * 4 };
   }
 
-  /** A neighbour sent a published message; whether that is within its budget. */
-  sent(peer: StackId, sizeBytes: number, now: number): boolean {
-    const { sent, sentBytes } = this.#of(peer, now);
-    return sent.spend(1, now) && sentBytes.spend(sizeBytes, now);
+  /** A peer sent a request, or a message on a channel or topic; whether that is within what it may by that protocol. */
+  sent(peer: StackId, protocol: Protocol, sizeBytes: number, now: number): boolean {
+    const { sent } = this.#of(peer, now);
+    let budgets = sent.get(protocol);
+    if (!budgets) {
+      const { requests, bytes } = manners[protocol];
+      budgets = { requests: new Budget(requests, now), bytes: new Budget(bytes, now) };
+      sent.set(protocol, budgets);
+    }
+    return budgets.requests.spend(1, now) && budgets.bytes.spend(sizeBytes, now);
   }
 
   /** A neighbour published so many statements; whether that is within its budget. */
@@ -106,11 +100,6 @@ export class Conduct {
   wrote(owner: StackId, sizeBytes: number, now: number): boolean {
     const { wrote, wroteBytes } = this.#of(owner, now);
     return wrote.spend(1, now) && wroteBytes.spend(sizeBytes, now);
-  }
-
-  /** A member asked something; whether that is within its budget. */
-  asked(peer: StackId, what: Asked, now: number): boolean {
-    return this.#of(peer, now).asked[what].spend(1, now);
   }
 
   /** A peer did that wrong. */
@@ -145,12 +134,10 @@ export class Conduct {
       cuts: 0,
       cutUntil: Number.NEGATIVE_INFINITY,
       told: new Map(),
-      sent: budget(senderMessages),
-      sentBytes: budget(senderBytes),
+      sent: new Map(),
       stated: budget(senderStatements),
       wrote: budget(this.#ownerMessages),
       wroteBytes: budget(ownerBytes),
-      asked: { heads: budget(asks.heads), roster: budget(asks.roster), feed: budget(asks.feed) },
     };
     this.#peers.set(peer, fresh);
     return fresh;

@@ -61,21 +61,14 @@ const trieAnswer = z.union([
 
 export type Page = z.infer<typeof pageAnswer>;
 
-/** Serves both protocols for the feeds that `mayServe` says; `admit` throws where a member asks too much. */
-export function serveFeeds(
-  network: Network,
-  feeds: Feeds,
-  mayServe: (feed: StackId, from: StackId) => boolean,
-  admit: (from: StackId) => void = () => undefined,
-): void {
-  network.serve(feedProtocol, memberBounds, async (request, { from }) => {
-    admit(from);
-    return toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request));
-  });
-  network.serve(trieProtocol, memberBounds, async (request, { from }) => {
-    admit(from);
-    return toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request));
-  });
+/** Serves both protocols for the feeds that `mayServe` says. */
+export function serveFeeds(network: Network, feeds: Feeds, mayServe: (feed: StackId, from: StackId) => boolean): void {
+  network.serve(feedProtocol, memberBounds, async (request, { from }) =>
+    toBytes(answerFeed(feeds, (feed) => mayServe(feed, from), request)),
+  );
+  network.serve(trieProtocol, memberBounds, async (request, { from }) =>
+    toBytes(answerTrie(feeds, (feed) => mayServe(feed, from), request)),
+  );
 }
 
 function answerFeed({ served }: Feeds, isMember: (feed: StackId) => boolean, request: Uint8Array): unknown {
@@ -106,7 +99,7 @@ export class Source {
   readonly feed: StackId;
   readonly from: StackId;
   readonly #parts: { readonly network: Network; readonly clock: Clock };
-  readonly #mesh: string;
+  readonly mesh: string;
   readonly #signal: AbortSignal;
 
   constructor(
@@ -116,7 +109,7 @@ export class Source {
   ) {
     this.feed = place.feed;
     this.from = place.from;
-    this.#mesh = place.mesh;
+    this.mesh = place.mesh;
     this.#parts = parts;
     this.#signal = signal;
   }
@@ -143,7 +136,7 @@ export class Source {
 
   /** A head of this feed that its owner signed. */
   verify(signed: readonly [Uint8Array, Uint8Array]): VerifiedHead | undefined {
-    const head = verifyHead(...signed, this.#mesh);
+    const head = verifyHead(...signed, this.mesh);
     return typeof head !== 'string' && head.head.feed === this.feed ? head : undefined;
   }
 }

@@ -1,10 +1,18 @@
 // Fetches feeds from other members, a few at a time: chooses between deltas, what differs, and all of a feed.
-import { type Applied, type Feeds, positionOf, type VerifiedHead, verifyWhole } from '#registry/feeds';
+import {
+  type Applied,
+  emptyRoot,
+  type Feeds,
+  relate,
+  type VerifiedHead,
+  verifyDelta,
+  verifyWhole,
+} from '#registry/feeds';
 import type { Membership } from '#registry/roster';
 import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
-import type { Asked } from './conduct.ts';
+import { sameBytes } from '../wire.ts';
 import { findDifference } from './difference.ts';
 import { type Page, Source, serveFeeds } from './feed-exchange.ts';
 import { Intake } from './intake.ts';
@@ -34,8 +42,6 @@ export interface FetchParts {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** Throws where a member asks more than it may. */
-  readonly admit: (what: Asked, from: StackId) => void;
   /** Does what was decided. */
   readonly do: (deeds: readonly Deed[]) => void;
 }
@@ -51,11 +57,11 @@ export class Fetch {
   constructor(parts: FetchParts) {
     this.#parts = parts;
     this.#intake = new Intake(parts.feeds, parts.clock, parts);
-    const { network, feeds, membership, replica, admit } = parts;
+    const { network, feeds, membership, replica } = parts;
     // Feeds don't leave their zone; and while a stack starts, the rows of its own feed may be ahead of its head.
     const mayServe = (feed: StackId, from: StackId): boolean =>
       membership.isNear(feed) && membership.isNear(from) && !(feed === network.stack && replica.isRestoring);
-    serveFeeds(network, feeds, mayServe, (from) => admit('feed', from));
+    serveFeeds(network, feeds, mayServe);
   }
 
   /** Fetches what is missing of a feed from there, when its turn comes; the replica is told when that ended. */
@@ -114,23 +120,36 @@ export class Fetch {
     const source = new Source(this.#parts, { feed, from, mesh: membership.roster.mesh }, { signal });
     const isOwn = feed === this.#parts.network.stack && !replica.isRestoring;
     const progress = (): void => replica.pulling(feed, from, this.#parts.clock.monotonic());
-    let have = isOwn ? null : (feeds.position(feed) ?? null);
+    let have = (isOwn ? replica.ownStart() : feeds.position(feed)) ?? null;
+    let isBefore = false;
     for (let round = 0; round < maxRounds; round += 1) {
       const answer = await source.ask(have, null);
       if ('none' in answer) return [];
       if ('head' in answer) {
         const head = source.verify(answer.head);
         if (!head) return [{ type: 'report', what: 'refused', feed }];
-        if (isOwn) return replica.own(positionOf(head));
+        if (isOwn) return replica.own(head);
         progress();
         return 'records' in answer ? this.#takePages(source, answer, leave) : this.#repair(source, head, leave);
+      }
+      if (isOwn) {
+        const told = takeOwn(replica, source, answer.deltas);
+        if (told.length > 0) return told;
+        // Nothing of it is another history: the head tells.
+        have = null;
+        continue;
       }
       const deeds = answer.deltas.flatMap((wire) => replica.delta(wire, from));
       if (deeds.some(({ type }) => type === 'changed')) progress();
       this.#parts.do(deeds.filter(({ type }) => type !== 'pull'));
       if (answer.deltas.length === 0) return [];
-      // Deltas that don't lead on from here belong to another history: the pages tell.
-      have = deeds.some(({ type }) => type === 'changed') ? (feeds.position(feed) ?? null) : null;
+      if (deeds.some(({ type }) => type === 'changed')) have = feeds.position(feed) ?? null;
+      // Deltas that don't lead on from here belong to another history. Where it is one of the same epoch, the head that it has in
+      // the place of the one here proves that; else the pages tell.
+      else if (have && !isBefore && isFork(feeds, answer.deltas, membership.roster.mesh)) {
+        have = { ...have, sequence: have.sequence - 1, hash: emptyRoot };
+        isBefore = true;
+      } else have = null;
     }
     return [];
   }
@@ -186,4 +205,26 @@ export class Fetch {
       this.#parts.log.error({ feed, error }, 'replication failed after a pull');
     }
   }
+}
+
+/** Deltas of the own feed, in their order: what proves another history goes before what is further on. */
+function takeOwn(replica: Replica, { feed, mesh }: Source, wires: readonly Uint8Array[]): readonly Deed[] {
+  let deeds: readonly Deed[] = [];
+  for (const wire of wires) {
+    const delta = verifyDelta(wire, mesh);
+    if (typeof delta === 'string' || delta.head.feed !== feed) continue;
+    deeds = replica.own(delta);
+    if (deeds.some(({ type }) => type === 'cloned')) return deeds;
+  }
+  return deeds;
+}
+
+/** Whether deltas begin right after the head that is here, in its epoch, and don't follow it. */
+function isFork(feeds: Feeds, [first]: readonly Uint8Array[], mesh: string): boolean {
+  const delta = first && verifyDelta(first, mesh);
+  if (!delta || typeof delta === 'string') return false;
+  const { feed, epoch, sequence, previous } = delta.head;
+  const here = feeds.position(feed);
+  if (!here || relate(here, { ...here, epoch, sequence: sequence - 1 }) !== 'same') return false;
+  return !sameBytes(previous, here.hash);
 }

@@ -4,7 +4,7 @@ import type { Position, relate } from '#registry/feeds';
 import type { StackId } from '../network.ts';
 import { bytesSchema, sameBytes, sha256, toHex } from '../wire.ts';
 
-const keyBytes = 8;
+export const keyBytes = 8;
 const nonceBytes = 8;
 const hashBytes = 16;
 const partBytes = 8;
@@ -159,7 +159,8 @@ export function relateBrief(stored: Brief | undefined, other: Brief): Exclude<Re
 const maxKeys = 4_000;
 const keys = new Map<StackId, Uint8Array>();
 
-function keyOf(feed: StackId): Uint8Array {
+/** What stands for a feed in briefs: the first bytes of SHA-256 of its id. */
+export function keyOf(feed: StackId): Uint8Array {
   const known = keys.get(feed);
   if (known) return known;
   const key = sha256(Buffer.from(feed)).slice(0, keyBytes);

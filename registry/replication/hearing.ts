@@ -31,11 +31,7 @@ export class Hearing {
   hear(message: Uint8Array, from: StackId): Verdict {
     const { replica, membership, conduct, clock, signal, fault } = this.#parts;
     const now = clock.monotonic();
-    if (signal.aborted || conduct.isCut(from, now)) return 'ignore';
-    if (!conduct.sent(from, message.byteLength, now)) {
-      fault(from, 'flood');
-      return 'ignore';
-    }
+    if (signal.aborted) return 'ignore';
     if (!membership.isNear(from)) {
       fault(from, 'other-mesh');
       return 'reject';

@@ -1,6 +1,7 @@
 // What is published: the envelope, and judging one that was heard before anything is taken in; pure.
 import { z } from 'zod';
 import {
+  type Evidence,
   provesEquivocation,
   type SignedHead,
   signedHeadSchema,
@@ -38,7 +39,7 @@ export interface Heard {
   readonly owners: ReadonlyMap<StackId, number>;
   readonly statements: readonly Uint8Array[];
   /** Two heads by which a member's equivocation is proven. */
-  readonly evidence: readonly [VerifiedHead, VerifiedHead] | undefined;
+  readonly evidence: Evidence | undefined;
   /** Those that are new here, of members; a head alone stands for changes too large to be published. */
   readonly fresh: readonly (VerifiedHead | VerifiedDelta)[];
 }
@@ -83,6 +84,22 @@ export function statementsMessage(wires: readonly Uint8Array[]): Uint8Array | un
 /** The message that tells of two heads by which an owner's equivocation is proven. */
 export function evidenceMessage(evidence: readonly [SignedHead, SignedHead]): Uint8Array {
   return toBytes({ evidence });
+}
+
+/** Evidence as it travels. */
+export function wireOf([one, other]: Evidence): [[Uint8Array, Uint8Array], [Uint8Array, Uint8Array]] {
+  return [
+    [one.bytes, one.signature],
+    [other.bytes, other.signature],
+  ];
+}
+
+/** Two heads as they travel, where their owner signed both and they prove that it wrote two histories. */
+export function verifyEvidence([one, other]: readonly [SignedHead, SignedHead], mesh: string): Evidence | Fault {
+  const [first, second] = [verifyHead(...one, mesh), verifyHead(...other, mesh)];
+  if (typeof first === 'string') return faultOf[first];
+  if (typeof second === 'string') return faultOf[second];
+  return provesEquivocation(first, second) ? [first, second] : 'junk';
 }
 
 /** Judges what is heard; remembers, bounded, what was heard before. */
@@ -148,18 +165,12 @@ export class Published {
   }
 
   /** Undefined where it was heard before. */
-  #evidence(
-    [one, other]: readonly [SignedHead, SignedHead],
-    mesh: string,
-  ): readonly [VerifiedHead, VerifiedHead] | Fault | undefined {
-    const id = toHex(sha256(one[0], other[0]));
+  #evidence(pair: readonly [SignedHead, SignedHead], mesh: string): Evidence | Fault | undefined {
+    const id = toHex(sha256(pair[0][0], pair[1][0]));
     if (this.#known.has(id)) return undefined;
-    const [first, second] = [verifyHead(...one, mesh), verifyHead(...other, mesh)];
-    if (typeof first === 'string') return faultOf[first];
-    if (typeof second === 'string') return faultOf[second];
-    if (!provesEquivocation(first, second)) return 'junk';
-    this.#know(id);
-    return [first, second];
+    const verified = verifyEvidence(pair, mesh);
+    if (typeof verified !== 'string') this.#know(id);
+    return verified;
   }
 
   #know(id: string): void {

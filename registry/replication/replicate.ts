@@ -1,6 +1,7 @@
 // What replication decides: a state machine that is told what happened and answers what to do. No sockets, clocks or chance.
 import {
   type Applied,
+  type Evidence,
   type Feeds,
   maxDeltaBytes,
   type Position,
@@ -11,9 +12,9 @@ import {
   verifyDelta,
 } from '#registry/feeds';
 import type { StackId } from '../network.ts';
-import { sameBytes } from '../wire.ts';
 import { type Brief, briefOf, Fingerprints, type Part, relateBrief } from './fingerprints.ts';
-import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage } from './published.ts';
+import { OwnHistory } from './own-history.ts';
+import { evidenceMessage, type Heard, messagesOf, Published, statementsMessage, wireOf } from './published.ts';
 import { Pulls } from './pulls.ts';
 
 /** What the driver is to do next. */
@@ -22,8 +23,8 @@ export type Deed =
   /** Compare heads and roster with that member, both ways. */
   | { readonly type: 'exchange'; readonly with: StackId }
   | { readonly type: 'pull'; readonly feed: string; readonly from: StackId }
-  /** The own feed was heard further on than it is here: begin an epoch with a counter above this one. */
-  | { readonly type: 'renew'; readonly counter: number }
+  /** The own feed was heard further on than it is here: begin an epoch with a counter above that head's. */
+  | { readonly type: 'renew'; readonly head: VerifiedHead }
   /** Another stack signs under this identity, in this epoch or a later one: sign nothing more. */
   | { readonly type: 'cloned'; readonly counter: number }
   | { readonly type: 'statements'; readonly wires: readonly Uint8Array[] }
@@ -47,6 +48,9 @@ export const defaultReplicateOptions: ReplicateOptions = { batchMs: 150, antiEnt
 
 /** Members that a round of anti-entropy asks; random ones, so that news reach all in a logarithm of rounds. */
 const peersARound = 3;
+/** A stack that heard of another history of its own feed makes so many rounds in so little time: whether another one writes it. */
+const hurriedRounds = 20;
+const hurriedMs = 3_000;
 /** Deltas that wait for the batch: of more only the last one is told of, and the others are pulled. */
 const maxBatchBytes = 800 * 1024;
 /** What one stack publishes: half of what others take from it. */
@@ -70,13 +74,10 @@ export interface Surroundings {
 /** How what comes of the own feed is applied while a stack that starts doesn't know yet whether others are further on. */
 export type Restore = (apply: () => Applied) => Applied;
 
-/** Heads that this stack signed and remembers, to know those of another one with its identity: minutes of a busy one, some rounds of anti-entropy. */
-const maxSigned = 2_000;
-
 export class Replica {
-  #signed: { readonly counter: number; readonly hashes: Map<number, Uint8Array> } = { counter: 0, hashes: new Map() };
   readonly #feeds: Feeds;
   readonly #around: Surroundings;
+  readonly #own: OwnHistory;
   readonly #options: ReplicateOptions;
   readonly #pulls = new Pulls();
   readonly #published = new Published();
@@ -90,10 +91,14 @@ export class Replica {
   #flushAt: number | undefined;
   #quietUntil = 0;
   #roundAt: number;
+  #hurried = 0;
+  /** Whether it is proven that the own feed has two histories: then it counts as quarantined, as at those that know. */
+  #isAccused = false;
 
   constructor(feeds: Feeds, around: Surroundings, options: Omit<ReplicateOptions, 'barrierMs'>, now: number) {
     this.#feeds = feeds;
     this.#around = around;
+    this.#own = new OwnHistory(feeds, around.self);
     this.#options = { ...defaultReplicateOptions, ...options };
     this.#roundAt = now + this.#spread(options.antiEntropyMs);
   }
@@ -120,7 +125,7 @@ export class Replica {
 
   /** The own feed went on. The first change after a quiet moment leaves at once, followers are gathered. */
   committed(delta: VerifiedDelta, now: number): Deed[] {
-    this.#remember(delta);
+    this.#own.remember(delta);
     this.#moved(delta.head.feed);
     this.#batchBytes += delta.wire.byteLength;
     if (this.#batchBytes > maxBatchBytes) this.#batch = [];
@@ -158,7 +163,7 @@ export class Replica {
   /** Takes in what was heard; statements come before the deltas that may need them. */
   take({ statements, evidence, fresh }: Heard, from: StackId, now: number): Deed[] {
     const deeds: Deed[] = statements.length > 0 ? [{ type: 'statements', wires: statements }] : [];
-    if (evidence) deeds.push(...this.#accused(evidence));
+    if (evidence) deeds.push(...this.accused(evidence));
     for (const each of fresh) {
       if (isDelta(each)) deeds.push(...this.#take(each, from, now));
       else deeds.push(...this.#told(each, from, now));
@@ -198,13 +203,25 @@ export class Replica {
   }
 
   /** A signed head of the own feed came from elsewhere: where it isn't of the past, this stack forgot what it wrote. */
-  own(position: Position): Deed[] {
-    const relation = relate(this.#feeds.position(this.#around.self), position);
-    const { counter } = position.epoch;
-    // What this stack signed at that place is another head: two run with its identity, and both wrote.
-    if (relation === 'behind' && this.#signedOther(briefOf(position))) return [{ type: 'cloned', counter }];
-    const isPast = relation === 'same' || relation === 'behind';
-    return isPast ? [] : [{ type: 'renew', counter }];
+  own(head: VerifiedHead): Deed[] {
+    const said = this.#own.judge(head);
+    const { counter } = head.head.epoch;
+    if (said.says === 'past') return [];
+    this.#hurried = hurriedRounds;
+    if (said.says === 'further') return [{ type: 'renew', head }];
+    // Two run with this identity, and both wrote: the others are told, who may have heard of one of both only.
+    if (!said.evidence) return [{ type: 'cloned', counter }];
+    return this.#tell(said.evidence);
+  }
+
+  /** Another stack goes on beginning epochs of the own feed: this one signs what proves it, so that the other one and all are told. */
+  testify(head: VerifiedHead): Deed[] {
+    return this.#tell([this.#feeds.rivalOf(head), head]);
+  }
+
+  /** Where what others hold of the own feed is to be looked at from; undefined where this stack signed nothing yet. */
+  ownStart(): Position | undefined {
+    return this.#own.start();
   }
 
   /** 32 bytes over all heads of members. */
@@ -236,7 +253,7 @@ export class Replica {
       // Anybody can claim a position: of the own feed, too, only a signed head is believed.
       const isOwn = feed === this.#around.self && !this.#restore;
       const isWanted =
-        isNews || (isOwn && (relation === 'other-epoch' || (relation === 'behind' && this.#signedOther(brief))));
+        isNews || (isOwn && (relation === 'other-epoch' || (relation === 'behind' && this.#own.signedOther(brief))));
       return isWanted ? this.#pull(feed, from, now) : [];
     });
   }
@@ -261,7 +278,9 @@ export class Replica {
     const deeds = this.#flushAt !== undefined && now >= this.#flushAt ? this.#flush(now) : [];
     for (const { feed, from } of this.#pulls.late(now)) deeds.push({ type: 'pull', feed, from });
     if (now < this.#roundAt) return deeds;
-    this.#roundAt = now + this.#spread(this.#options.antiEntropyMs);
+    const { antiEntropyMs } = this.#options;
+    this.#roundAt = now + this.#spread(this.#hurried > 0 ? Math.min(antiEntropyMs, hurriedMs) : antiEntropyMs);
+    this.#hurried = Math.max(0, this.#hurried - 1);
     const members = [...this.#around.candidates()];
     for (let asked = 0; asked < peersARound && members.length > 0; asked += 1) {
       const [peer] = members.splice(Math.floor(this.#around.chance() * members.length), 1);
@@ -272,7 +291,7 @@ export class Replica {
 
   #take(delta: VerifiedDelta, from: StackId, now: number): Deed[] {
     const { feed } = delta.head;
-    if (feed === this.#around.self && !this.#restore) return this.own(positionOf(delta));
+    if (feed === this.#around.self && !this.#restore) return this.#ownHeard(delta, from, now);
     if (!this.#around.isMember(feed)) return [];
     return this.applied(
       this.apply(delta, () => this.#feeds.apply(delta)),
@@ -285,34 +304,33 @@ export class Replica {
   /** A signed head whose changes were too large to be published. */
   #told(head: VerifiedHead, from: StackId, now: number): Deed[] {
     const position = positionOf(head);
-    if (position.feed === this.#around.self && !this.#restore) return this.own(position);
+    if (position.feed === this.#around.self && !this.#restore) return this.#ownHeard(head, from, now);
     return this.claims([briefOf(position)], from, now);
   }
 
+  #tell(evidence: Evidence): Deed[] {
+    const isNews = this.#feeds.accuse(...evidence);
+    const message = evidenceMessage(wireOf(evidence));
+    return [...this.accused(evidence), ...(isNews ? [{ type: 'publish', message } as const] : [])];
+  }
+
+  /** What leads to a head that is further on may be another history: that is looked for before a new epoch hides it. */
+  #ownHeard(head: VerifiedHead, from: StackId, now: number): Deed[] {
+    return this.#own.mayFork(head) ? this.#pull(head.head.feed, from, now) : this.own(head);
+  }
+
   /** Two heads that prove an equivocation: whoever says so, the owner's signatures decide. */
-  #accused([one, other]: readonly [VerifiedHead, VerifiedHead]): Deed[] {
+  accused([one, other]: Evidence): Deed[] {
     const { feed } = one.head;
-    if (feed === this.#around.self) {
-      // While it starts, the barrier sees to it; later on others take nothing more of it, whichever of both it is.
+    const isOwn = feed === this.#around.self;
+    const isNews = (isOwn || this.#around.isMember(feed)) && this.#feeds.accuse(one, other);
+    // Others take nothing more of it, whichever of both it is. While it starts, it is kept until it may sign.
+    if (isOwn) {
+      this.#lookAccused();
       return this.#restore ? [] : [{ type: 'cloned', counter: one.head.epoch.counter }];
     }
-    const isNews = this.#around.isMember(feed) && this.#feeds.accuse(one, other);
     if (isNews) this.#moved(feed);
     return isNews ? [{ type: 'report', what: 'equivocation', feed }] : [];
-  }
-
-  /** Whether this stack signed another head at the place of that brief since it started, in the epoch that stands. */
-  #signedOther([, counter, sequence, , hash]: Brief): boolean {
-    const own = counter === this.#signed.counter ? this.#signed.hashes.get(sequence) : undefined;
-    return own !== undefined && !sameBytes(own.subarray(0, hash.byteLength), hash);
-  }
-
-  #remember({ head, hash }: VerifiedDelta): void {
-    if (head.epoch.counter !== this.#signed.counter) this.#signed = { counter: head.epoch.counter, hashes: new Map() };
-    const { hashes } = this.#signed;
-    const [oldest] = hashes.keys();
-    if (hashes.size >= maxSigned && oldest !== undefined) hashes.delete(oldest);
-    hashes.set(head.sequence, hash);
   }
 
   /** Two histories of the own feed: the barrier ends with an epoch above both. */
@@ -330,14 +348,23 @@ export class Replica {
     if (filledFor !== this.#filledFor) {
       this.#filledFor = filledFor;
       this.#fingerprints.fill(members, this.#feeds.positions());
+      // A pardon, which changes the roster, makes evidence void.
+      this.#lookAccused();
       for (const feed of this.#feeds.quarantined()) this.#moved(feed);
     }
     return this.#fingerprints;
   }
 
+  #lookAccused(): void {
+    const { self, mesh } = { self: this.#around.self, mesh: this.#around.mesh() };
+    this.#isAccused = this.#feeds.accusations(mesh).some(([{ head }]) => head.feed === self);
+    this.#moved(self);
+  }
+
   #moved(feed: string): void {
     const position = this.#feeds.position(feed);
-    if (position) this.#fingerprints.set(position, this.#feeds.isQuarantined(feed));
+    const isAccused = this.#isAccused && feed === this.#around.self;
+    if (position) this.#fingerprints.set(position, isAccused || this.#feeds.isQuarantined(feed));
   }
 
   #pull(feed: string, from: StackId, now: number): Deed[] {

@@ -1,9 +1,10 @@
 // Brings two rosters together: what differs is found down the trie of statement ids, so that 40,000 cost as much as what is new.
 import { z } from 'zod';
 import { Descent, maxPaths, nodesAt } from '#registry/feeds';
-import type { Membership, Statement } from '#registry/roster';
+import { isForged, type Membership, type Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Network, StackId } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fit, fromBytes, readRequest, toBytes, toHex } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
 import { nodeSchema, pathSchema } from './feed-exchange.ts';
@@ -31,8 +32,6 @@ export interface RosterExchangeParts {
   readonly membership: Membership;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Throws where a member asks too much. */
-  readonly admit: (from: StackId) => void;
   readonly stated: (statements: readonly Statement[]) => void;
 }
 
@@ -41,10 +40,7 @@ export class RosterExchange {
 
   constructor(parts: RosterExchangeParts) {
     this.#parts = parts;
-    parts.network.serve(rosterProtocol, memberBounds, async (bytes, { from }) => {
-      parts.admit(from);
-      return this.#answer(bytes);
-    });
+    parts.network.serve(rosterProtocol, memberBounds, async (bytes) => this.#answer(bytes));
   }
 
   /** Fetches what that member has and gives it what it lacks; `root` is that of its trie, in hex. */
@@ -86,6 +82,8 @@ export class RosterExchange {
     const { membership } = this.#parts;
     const read = readRequest(request, bytes, maxMessageBytes);
     if ('paths' in read) return toBytes({ nodes: nodesAt(membership.roster.trie, read.paths) });
+    if (read.give.some(isForged))
+      throw new RegistryError('refused', 'Cannot take a statement that its signer did not sign');
     this.state(read.give);
     const wanted = new Set(read.want.map((each) => toHex(each)));
     const found = new Map(membership.statements.flatMap((each) => (wanted.has(each.id) ? [[each.id, each.wire]] : [])));

@@ -1,15 +1,15 @@
 // Drives replication over a network: serves and asks for heads and rosters, and does what the state machine decides.
 import { z } from 'zod';
-import type { Feeds } from '#registry/feeds';
+import type { Feeds, VerifiedHead } from '#registry/feeds';
 import type { Membership, Statement } from '#registry/roster';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
-import { RegistryError } from '../registry-error.ts';
-import { bytesSchema, fromBytes, sameBytes, toBytes } from '../wire.ts';
+import { bytesSchema, fromBytes, readRequest, sameBytes, toBytes } from '../wire.ts';
 import { ask, maxMessageBytes, memberBounds } from './ask.ts';
-import type { Asked, Conduct, Fault } from './conduct.ts';
+import type { Conduct, Fault } from './conduct.ts';
+import { EvidenceExchange } from './evidence-exchange.ts';
 import { Fetch } from './fetch.ts';
 import { type Brief, briefSchema, maxBriefs, type Part, partSchema, prefixSchema } from './fingerprints.ts';
 import { Hearing } from './hearing.ts';
@@ -49,12 +49,14 @@ export interface SpreadParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly conduct: Conduct;
+  /** A peer did something wrong. */
+  readonly fault: (peer: StackId, fault: Fault) => void;
   /** Connects to a member that isn't connected. */
   readonly reach: (peer: StackId, options: { signal: AbortSignal }) => Promise<void>;
   /** Records of a feed changed. */
   readonly changed: (feed: string) => void;
   readonly stated: (statements: readonly Statement[]) => void;
-  readonly renew: (counter: number) => void;
+  readonly renew: (head: VerifiedHead) => void;
   readonly cloned: (counter: number) => void;
   /** Heads and roster were compared with that member: whatever else is compared follows. */
   readonly exchanged: (peer: StackId) => void;
@@ -71,20 +73,20 @@ export class Spread {
   readonly #hearing: Hearing;
   readonly #fetch: Fetch;
   readonly #rosters: RosterExchange;
+  readonly #evidence: EvidenceExchange;
   #topic: { readonly name: string; end(): void } = { name: '', end: () => undefined };
   #cancelTimer = (): void => undefined;
 
   constructor(parts: SpreadParts) {
     this.#parts = parts;
-    const admit = (what: Asked, from: StackId): void => this.#admit(what, from);
-    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => {
-      admit('heads', from);
-      return this.#answerHeads(request, from);
+    parts.network.serve(headsProtocol, memberBounds, async (request, { from }) => this.#answerHeads(request, from));
+    this.#rosters = new RosterExchange(parts);
+    this.#evidence = new EvidenceExchange({
+      ...parts,
+      do: (deeds) => this.do(deeds),
     });
-    this.#rosters = new RosterExchange({ ...parts, admit: (from) => admit('roster', from) });
     this.#fetch = new Fetch({
       ...parts,
-      admit,
       do: (deeds) => {
         this.do(deeds);
         parts.moved();
@@ -92,7 +94,6 @@ export class Spread {
     });
     this.#hearing = new Hearing({
       ...parts,
-      fault: (peer, fault) => this.fault(peer, fault),
       do: (deeds) => this.#guarded('a message was heard', () => this.do(deeds())),
     });
     parts.signal.addEventListener('abort', () => this.#cancelTimer());
@@ -125,23 +126,11 @@ export class Spread {
       else if (deed.type === 'pull') this.#fetch.pull(deed.feed, deed.from);
       else if (deed.type === 'statements') this.#rosters.state(deed.wires);
       else if (deed.type === 'changed') this.#parts.changed(deed.feed);
-      else if (deed.type === 'renew') this.#parts.renew(deed.counter);
+      else if (deed.type === 'renew') this.#parts.renew(deed.head);
       else if (deed.type === 'cloned') this.#parts.cloned(deed.counter);
       else this.#report(deed.what, deed.feed);
     }
     this.#schedule();
-  }
-
-  /** A peer did something wrong: counted, told once, and in the end the peer is cut off. */
-  fault(peer: StackId, fault: Fault): void {
-    const { conduct, clock, metrics, log, network } = this.#parts;
-    metrics.count('refused_total', { what: fault });
-    const { tell, cutMs } = conduct.fault(peer, fault, clock.monotonic());
-    if (tell) log.warn({ peer, what: fault }, 'refused what a peer sent');
-    if (cutMs === undefined) return;
-    metrics.count('cut_total');
-    log.warn({ peer, what: fault, forMs: cutMs }, 'cut off a peer');
-    void network.disconnect(peer);
   }
 
   /** Compares roster and heads with a member and brings both sides up to date; resolves when that is asked for. */
@@ -185,12 +174,14 @@ export class Spread {
       parts = ask.length > 0 ? ((await this.#askHeads(peer, { ask })).parts ?? []) : [];
     }
     if (offer.length > 0) await this.#askHeads(peer, { offer: offer.slice(0, maxBriefs) });
+    // The roots differ, too, where one of both knows of an equivocation and the other one doesn't.
+    if (first.parts) await this.#evidence.with(peer);
   }
 
   async #askHeads(peer: StackId, request: z.infer<typeof headsRequest>): Promise<z.infer<typeof headsAnswer>> {
     const answer = fromBytes(headsAnswer, await this.#ask(peer, headsProtocol, toBytes(request)), maxMessageBytes);
     if (!answer) {
-      this.fault(peer, 'refused-shape');
+      this.#parts.fault(peer, 'refused-shape');
       throw new Error('the answer cannot be read');
     }
     return answer;
@@ -202,7 +193,7 @@ export class Spread {
 
   #answerHeads(request: Uint8Array, from: StackId): Uint8Array {
     const { replica, membership, clock } = this.#parts;
-    const read = this.#read(headsRequest, request, from);
+    const read = readRequest(headsRequest, request, maxMessageBytes);
     const isNear = membership.isNear(from);
     if (read.offer && isNear) this.do(replica.claims(read.offer, from, clock.monotonic()));
     const sameRoster = read.roster === undefined || read.roster === membership.roster.digest;
@@ -212,19 +203,6 @@ export class Spread {
       roster: sameRoster ? null : membership.roster.digest,
       parts: prefixes.length > 0 ? prefixes.map((prefix) => replica.part(prefix)) : null,
     });
-  }
-
-  #read<Schema extends z.ZodType>(schema: Schema, request: Uint8Array, from: StackId): z.output<Schema> {
-    const read = fromBytes(schema, request, maxMessageBytes);
-    if (read !== undefined) return read;
-    this.fault(from, 'refused-shape');
-    throw new RegistryError('refused', 'Cannot read the request: it is none of this protocol');
-  }
-
-  #admit(what: Asked, from: StackId): void {
-    if (this.#parts.conduct.asked(from, what, this.#parts.clock.monotonic())) return;
-    this.fault(from, 'flood');
-    throw new RegistryError('busy', `Cannot answer: too many requests of ${what} came from "${from}"`);
   }
 
   #report(what: Extract<Deed, { type: 'report' }>['what'], feed: string): void {

@@ -106,10 +106,14 @@ export class Admission {
   }
 
   /** Answers a join request that came under the key of an invite; a use and its certificate are one transaction. */
-  answer(request: Uint8Array, from: StackId): { readonly answer: Uint8Array; readonly admitted?: Statement } {
+  answer(
+    request: Uint8Array,
+    from: StackId,
+  ): { readonly answer: Uint8Array; readonly admitted?: Statement; readonly isJunk?: boolean } {
     const read = readRequest(request);
     if (!read)
       return {
+        isJunk: true,
         answer: refuse('version-mismatch', 'the request cannot be read there; use the same version on both stacks'),
       };
     const invite = this.#store.invite(from);

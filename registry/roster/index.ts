@@ -6,6 +6,6 @@ export { MeshTime, sayClockOff, type TimeSample } from './mesh-time.ts';
 export { answerRenewal, maxRenewRequestBytes, Renewal, renewProtocol, renewTimeoutMs } from './renewal.ts';
 export type { SignedRoot } from './roots.ts';
 export type { Membership as CertifiedMember, Roster } from './roster.ts';
-export { rootHash, type Statement } from './statement.ts';
+export { isForged, rootHash, type Statement } from './statement.ts';
 export { RosterStore } from './store.ts';
 export { readToken, writeToken } from './token.ts';

@@ -7,6 +7,7 @@ import type { Network, StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fromBytes, toBytes } from '../wire.ts';
 import type { Membership } from './membership.ts';
+import type { Membership as Member } from './roster.ts';
 import { maxStatementBytes, type Statement } from './statement.ts';
 
 export const renewProtocol = '/hermesh/renew/1.0.0';
@@ -36,13 +37,14 @@ export function answerRenewal(
   membership: Membership,
   request: Uint8Array,
   from: StackId,
-): { readonly answer: Uint8Array; readonly stated: readonly Statement[] } {
+): { readonly answer: Uint8Array; readonly stated: readonly Statement[]; readonly isJunk?: boolean } {
   const refuse = (code: string, message: string, stated: readonly Statement[] = []) => ({
     answer: toBytes({ code, message }),
     stated,
   });
   const read = fromBytes(requestSchema, request, maxRenewRequestBytes);
-  if (read?.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
+  if (!read) return { ...refuse('wrong-mesh', 'the request cannot be read here'), isJunk: true };
+  if (read.mesh !== membership.roster.mesh) return refuse('wrong-mesh', 'this stack is in another mesh');
   const added = membership.add(read.show);
   const member = membership.roster.memberships.get(from);
   if (member?.state !== 'valid') return refuse('revoked', 'your certificate was given up or revoked', added);
@@ -84,16 +86,24 @@ export class Renewal {
     this.#parts = parts;
   }
 
-  /** Asks for a new certificate once two thirds of the own one are over; a founder makes its own. */
+  /**
+   * Asks for a new certificate once two thirds of the own one are over (a founder makes its own), and for those of others that
+   * this stack may have missed.
+   */
   due(): void {
     const { membership, identity, clock, signal } = this.#parts;
     if (this.#isAsking || signal.aborted || clock.monotonic() < this.#nextAt) return;
     if (membership.roster.isFounder(identity.stack)) this.#renewOwn();
-    if (!membership.isDue(identity.stack) && !this.#isUnheard()) return;
+    if (!this.#hasToAsk()) return;
     this.#isAsking = true;
     void this.#askRound().finally(() => {
       this.#isAsking = false;
     });
+  }
+
+  #hasToAsk(): boolean {
+    const { membership, identity } = this.#parts;
+    return membership.isDue(identity.stack) || this.#isUnheard() || this.#outdated().length > 0;
   }
 
   #renewOwn(): void {
@@ -107,18 +117,46 @@ export class Renewal {
     }
   }
 
-  /** A founder whose certificate had run out is a stranger to the others until one of them has seen the new one. */
+  /**
+   * A founder that renewed itself with nobody to see it is a stranger to the others once the certificate that they know ran out,
+   * until one of them has seen the new one.
+   */
   #isUnheard(): boolean {
     const { membership, identity, network } = this.#parts;
     if (network.connected().length > 0 || !membership.roster.isFounder(identity.stack)) return false;
-    const own = membership.statements
-      .flatMap(({ payload }) => (payload.type === 'certificate' && payload.stack === identity.stack ? [payload] : []))
-      .sort((a, b) => b.notAfter - a.notAfter);
-    return own.length > 1 && (own[0]?.notBefore ?? 0) > (own[1]?.notAfter ?? 0);
+    const own = membership.statements.filter(
+      ({ payload }) => payload.type === 'certificate' && payload.stack === identity.stack,
+    );
+    return own.length > 1;
+  }
+
+  /**
+   * Those that may renew this stack and whose certificates ran out, by what is known here. They may have new ones: a stack that
+   * was away for a month would call all of them strangers, and be alone until its own certificate runs out, too.
+   */
+  #outdated(): StackId[] {
+    return this.#issuers().filter((stack) => !this.#parts.membership.valid(stack));
+  }
+
+  /** Founders, and for who is no admin those that founders made admins. */
+  #issuers(): StackId[] {
+    const { membership, identity } = this.#parts;
+    const { roster } = membership;
+    const own = roster.memberships.get(identity.stack);
+    return this.#others()
+      .filter(({ stack, role }) => roster.isFounder(stack) || (role === 'admin' && own?.role !== 'admin'))
+      .map(({ stack }) => stack);
+  }
+
+  #others(): Member[] {
+    const { membership, identity } = this.#parts;
+    return [...membership.roster.memberships.values()].filter(
+      ({ stack, state }) => stack !== identity.stack && state === 'valid',
+    );
   }
 
   async #askRound(): Promise<void> {
-    const { log, signal, identity, membership } = this.#parts;
+    const { log, signal } = this.#parts;
     const candidates = this.#candidates();
     // Nobody to ask is no failure: the next one that connects is asked as soon as time is looked at again.
     if (candidates.length === 0) return;
@@ -126,11 +164,10 @@ export class Renewal {
       if (signal.aborted) return;
       try {
         await this.#ask(admin);
-        if (membership.isDue(identity.stack)) continue;
+        if (this.#hasToAsk()) continue;
         this.#failures = 0;
         this.#nextAt = 0;
-        log.info({ by: admin }, 'certificate renewed');
-        if (!this.#isUnheard()) return;
+        return;
       } catch (error) {
         log.debug({ admin, error }, 'certificate not renewed there');
       }
@@ -138,29 +175,29 @@ export class Renewal {
     this.#pause();
   }
 
-  /** Those that may renew, by what is known of them, those that are connected first; their dates may be known only there. */
+  /** Whom to ask, those that are connected first; who isn't is dialled only where that is the way to be let in again. */
   #candidates(): StackId[] {
     const { membership, identity, network, chance } = this.#parts;
-    const { roster } = membership;
-    const own = roster.memberships.get(identity.stack);
     const connected = new Set(network.connected());
-    const hasExpired = !membership.valid(identity.stack);
-    return [...roster.memberships.values()]
-      .filter(({ stack, state, role }) => {
-        if (stack === identity.stack || state !== 'valid' || !own) return false;
-        if (!hasExpired && !connected.has(stack) && !roster.isFounder(identity.stack)) return false;
-        return (
-          roster.isFounder(stack) || roster.isFounder(identity.stack) || (role === 'admin' && own.role !== 'admin')
-        );
-      })
-      .map(({ stack }) => ({ stack, rank: (connected.has(stack) ? 0 : 1) + chance() }))
+    const isExpired = !membership.valid(identity.stack);
+    const isDue = membership.isDue(identity.stack);
+    const shownTo = this.#isUnheard() ? this.#others().map(({ stack }) => stack) : [];
+    const issuers = this.#issuers();
+    // Others are dialled where none is connected: a zone may have no admin, and in a large one not everybody is connected.
+    const isAlone = !issuers.some((stack) => connected.has(stack));
+    const asked = issuers.filter(
+      (stack) => isExpired || !membership.valid(stack) || (isDue && (isAlone || connected.has(stack))),
+    );
+    return [...new Set([...shownTo, ...asked])]
+      .map((stack) => ({ stack, rank: (connected.has(stack) ? 0 : 1) + chance() }))
       .sort((a, b) => a.rank - b.rank)
       .slice(0, maxAsked)
       .map(({ stack }) => stack);
   }
 
   async #ask(admin: StackId): Promise<void> {
-    const { membership, identity, network, clock, signal, addressesOf, stated } = this.#parts;
+    const { membership, identity, network, clock, log, signal, addressesOf, stated } = this.#parts;
+    const wasDue = membership.isDue(identity.stack);
     const { mesh } = membership.roster;
     const isFounder = membership.roster.isFounder(identity.stack);
     const request = toBytes({ mesh, show: isFounder ? shownOf(membership, identity.stack) : [] });
@@ -175,6 +212,7 @@ export class Renewal {
     if ('code' in answer) throw new RegistryError(answer.code, answer.message);
     const added = membership.add(answer.statements);
     if (added.length > 0) stated(added);
+    if (wasDue && !membership.isDue(identity.stack)) log.info({ by: admin }, 'certificate renewed');
   }
 
   #pause(): void {

@@ -24,6 +24,8 @@ export class Rights {
   readonly #appointed = new Map<StackId, Set<string>>();
   readonly #owners = new Map<string, StackId>();
   readonly #left = new Set<string>();
+  /** Who gave up certificates that are not known yet: a leave may come before the last of those that it names. */
+  readonly #leftUnknown = new Map<string, Set<StackId>>();
   readonly #spared = new Map<StackId, ReadonlySet<string>>();
   /** Who revoked whom. */
   readonly #revokers = new Map<StackId, Set<StackId>>();
@@ -65,6 +67,8 @@ export class Rights {
     if (payload.type === 'root') this.roots.add(payload, signer);
     if (payload.type === 'certificate') {
       this.#owners.set(id, payload.stack);
+      if (this.#leftUnknown.get(id)?.has(payload.stack)) this.#left.add(id);
+      this.#leftUnknown.delete(id);
       this.#certified.add(payload.stack);
       // What a founder certified itself as ends with its place in the root.
       if (payload.role !== 'admin' || signer === payload.stack || !this.allow(statement)) return;
@@ -81,8 +85,15 @@ export class Rights {
       this.#pardons.set(`${signer} ${stack} ${counter}`, { signer, stack, counter });
     }
     if (payload.type === 'leave') {
-      for (const each of payload.certificates) if (this.#owners.get(each) === signer) this.#left.add(each);
+      for (const each of payload.certificates) this.#giveUp(each, signer);
     }
+  }
+
+  #giveUp(certificate: string, signer: StackId): void {
+    const owner = this.#owners.get(certificate);
+    if (owner === signer) this.#left.add(certificate);
+    if (owner !== undefined) return;
+    this.#leftUnknown.set(certificate, (this.#leftUnknown.get(certificate) ?? new Set()).add(signer));
   }
 
   /**

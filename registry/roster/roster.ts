@@ -79,11 +79,15 @@ export function rightfulIn(
   const isPlainAll = unknown.every(isPlain);
   const rights = isPlainAll ? roster.rights : readRights(known.filter((each) => concerns(each, mesh)));
   const kept: Statement[] = [];
-  for (const statement of inOrder(unknown)) {
-    if (ids.has(statement.id) || !rights.allow(statement) || !rights.isNews(statement)) continue;
-    ids.add(statement.id);
-    if (!isPlainAll) rights.add(statement);
-    kept.push(statement);
+  const ordered = inOrder(unknown);
+  // Who gave up being an admin may be certified by other admins, and certificates come before leaves: they are looked at again.
+  for (let round = 0; round < (isPlainAll ? 1 : 2); round += 1) {
+    for (const statement of ordered) {
+      if (ids.has(statement.id) || !rights.allow(statement) || !rights.isNews(statement)) continue;
+      ids.add(statement.id);
+      if (!isPlainAll) rights.add(statement);
+      kept.push(statement);
+    }
   }
   return kept;
 }

@@ -98,15 +98,18 @@ export function makeStatement(
   signer: { readonly stack: StackId; sign(message: Uint8Array): Uint8Array },
 ): Statement {
   const body = toBytes(payload);
-  const wire = toBytes([body, signer.stack, signer.sign(signedMessage(body))]);
+  // Copied out of Node's pool of buffers: it is kept for as long as the roster stands, and would keep 64 KiB with it.
+  const wire = new Uint8Array(toBytes([body, signer.stack, signer.sign(signedMessage(body))]));
   return { payload, signer: signer.stack, id: idOf(body, signer.stack), wire };
 }
 
 /**
  * Statements that were found right: one comes from several members, with each comparison of rosters, and from the store
- * after a rollback. Those of a mesh of 2,000; a kilobyte each, most of it shared with the roster. The oldest goes first.
+ * after a rollback. Those of a mesh of 10,000, whose signatures take a second; a kilobyte each, most of it shared with the
+ * roster. The oldest goes first. Longer ones are few in any mesh, and whoever makes up some must not fill the memory.
  */
-const maxVerified = 2_048;
+const maxVerified = 12_000;
+const maxKeptBytes = 1_024;
 const verified = new Map<string, Statement>();
 
 /** Reads a statement and checks its signature; undefined where either is wrong. */
@@ -116,10 +119,17 @@ export function verifyStatement(wire: Uint8Array): Statement | undefined {
   const known = verified.get(place);
   if (known) return known;
   const read = readStatement(wire);
-  if (!read) return undefined;
+  if (!read || wire.byteLength > maxKeptBytes) return read;
   if (verified.size >= maxVerified) for (const oldest of verified.keys()) if (verified.delete(oldest)) break;
   verified.set(place, read);
   return read;
+}
+
+/** Whether it is a statement of a known type whose signature is wrong: what a newer stack makes isn't. */
+export function isForged(wire: Uint8Array): boolean {
+  if (verifyStatement(wire)) return false;
+  const parts = fromBytes(statementSchema, wire, maxStatementBytes);
+  return parts !== undefined && fromSignedBytes(payloadSchema, parts[0], maxStatementBytes) !== undefined;
 }
 
 function readStatement(wire: Uint8Array): Statement | undefined {

@@ -5,6 +5,7 @@ import { type Clock, within } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Network, StackId } from '../network.ts';
+import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fit, fromBytes, readRequest, sameBytes, toBytes } from '../wire.ts';
 import type { Mark, Summaries, Taken } from './summaries.ts';
 import { gatewaysAZone, maxZones } from './zone.ts';
@@ -79,7 +80,8 @@ export class ZoneExchange {
     const answer = await this.#ask(peer, { have: summaries.marks(), summaries: give });
     const read = fromBytes(summariesAnswer, answer, maxMessageBytes);
     if (!read) throw new Error('the answer cannot be read');
-    this.#take(read.summaries, peer);
+    const forged = this.#take(read.summaries, peer);
+    if (forged > 0) this.#parts.log.warn({ peer, count: forged }, 'refused forged summaries of zones');
     return true;
   }
 
@@ -89,7 +91,9 @@ export class ZoneExchange {
     if ('digest' in read)
       return toBytes({ have: sameBytes(read.digest, summaries.digest()) ? null : summaries.marks() });
     const give = this.#newerThan(read.have);
-    this.#take(read.summaries, from);
+    if (this.#take(read.summaries, from) > 0) {
+      throw new RegistryError('refused', 'Cannot take a summary that its gateway did not sign');
+    }
     return toBytes({ summaries: give });
   }
 
@@ -98,17 +102,18 @@ export class ZoneExchange {
     return fit(newer, maxSummariesBytes, (wire) => wire);
   }
 
-  #take(given: readonly Uint8Array[], from: StackId): void {
-    const { summaries, metrics, log, clock } = this.#parts;
+  /** How many of them are forged. */
+  #take(given: readonly Uint8Array[], from: StackId): number {
+    const { summaries, metrics, clock } = this.#parts;
     const outcomes: Record<Taken, number> = { taken: 0, known: 0, refused: 0, forged: 0 };
     for (const wire of given) outcomes[summaries.take(wire)] += 1;
     for (const [outcome, count] of Object.entries(outcomes)) {
       if (count > 0) metrics.count('zone_summaries_total', { outcome }, count);
     }
-    if (outcomes.forged === 0) return;
+    if (outcomes.forged === 0) return 0;
     if (this.#refused.size >= maxRefused) this.#refused.clear();
-    if (!this.#refused.has(from)) log.warn({ peer: from, count: outcomes.forged }, 'refused forged summaries of zones');
     this.#refused.set(from, clock.monotonic() + refusedMs);
+    return outcomes.forged;
   }
 
   #ask(peer: StackId, message: Question): Promise<Uint8Array> {

@@ -20,13 +20,15 @@ export interface Heard {
   readonly wire: Uint8Array;
   /** In milliseconds since 1970; shown only. */
   readonly heardAt: number;
-  /** In milliseconds of the monotonic clock; undefined for one that was heard before this stack started. */
+  /** In milliseconds of the monotonic clock; undefined for one that was heard before this stack started, or was old when it came. */
   readonly heardMonotonic: number | undefined;
 }
 
 export interface SummariesParts {
   readonly store: ZoneStore;
   readonly clock: Clock;
+  /** The mesh's time, in milliseconds since 1970. */
+  readonly meshNow: () => number;
   readonly mesh: () => string;
   /** A member with a valid certificate. */
   readonly member: (stack: StackId) => { readonly zone: string; readonly role: string } | undefined;
@@ -40,6 +42,8 @@ export interface SummariesParts {
  */
 export type Taken = 'taken' | 'known' | 'refused' | 'forged';
 
+/** As far as the times of two members may differ without either being told that its clock is wrong. */
+const maxSkewMs = 5 * 60 * 1000;
 /** Gateways whose last summary is remembered although it isn't kept any more. */
 const maxForgotten = 1_000;
 
@@ -63,8 +67,10 @@ export class Summaries {
   take(wire: Uint8Array): Taken {
     const read = this.#read(wire);
     if (typeof read === 'string') return read;
-    const { store, clock } = this.#parts;
-    const heard = toHeard(read, wire, clock.now(), clock.monotonic());
+    const { store, clock, meshNow, staleMs } = this.#parts;
+    // Who never heard this gateway may be handed what it said long ago: that is kept, and isn't fresh.
+    const isOld = meshNow() - read.summary.at > staleMs + maxSkewMs;
+    const heard = toHeard(read, wire, clock.now(), isOld ? undefined : clock.monotonic());
     const { gateway } = heard;
     const known = this.#heard.get(gateway) ?? this.#forgotten.get(gateway);
     if (known && !isNewer(heard, known)) return 'known';
@@ -87,6 +93,12 @@ export class Summaries {
   /** All that are believed now, by zone and then worth: fresh before stale, and then in the order of rank. */
   all(): Heard[] {
     return [...this.#zones()].sort().flatMap((zone) => this.#ofZone(zone));
+  }
+
+  /** What that gateway said, where it is believed now. */
+  of(gateway: StackId): Heard | undefined {
+    const heard = this.#heard.get(gateway);
+    return heard && this.#parts.member(gateway)?.zone === heard.summary.zone ? heard : undefined;
   }
 
   isStale({ heardMonotonic }: Heard): boolean {

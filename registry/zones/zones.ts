@@ -58,6 +58,8 @@ export interface ZoneSummary {
 
 export interface ZonesParts extends Pick<FinderParts, 'judge' | 'network' | 'clock' | 'metrics' | 'signal'> {
   readonly self: StackId;
+  /** The mesh's time, in milliseconds since 1970. */
+  readonly meshNow: () => number;
   readonly roster: () => Roster;
   /** A member whose certificate is valid now. */
   readonly member: FinderMember;
@@ -106,9 +108,9 @@ export class Zones {
 
   constructor(parts: ZonesParts) {
     this.#parts = parts;
-    const { clock, options, store, member, signal } = parts;
+    const { clock, meshNow, options, store, member, signal } = parts;
     const mesh = (): string => parts.roster().mesh;
-    this.#summaries = new Summaries({ store, clock, mesh, member, staleMs: options.staleMs });
+    this.#summaries = new Summaries({ store, clock, meshNow, mesh, member, staleMs: options.staleMs });
     this.#exchange = new ZoneExchange({ ...parts, summaries: this.#summaries });
     this.#finder = new Finder({
       ...parts,
@@ -174,7 +176,7 @@ export class Zones {
 
   /** Where a gateway said that it can be dialled. */
   addressesOf(stack: StackId): readonly string[] {
-    return this.#summaries.all().find(({ gateway }) => gateway === stack)?.summary.addresses ?? [];
+    return this.#summaries.of(stack)?.summary.addresses ?? [];
   }
 
   /** Heads were exchanged with a member: what is known of zones is, too, where there are several. */
@@ -250,7 +252,7 @@ export class Zones {
   }
 
   #summarize(zone: string, stacks: readonly StackId[]): Summary {
-    const { self, feeds, store, clock, stateOf, ownersOf, addressesOf } = this.#parts;
+    const { self, feeds, store, meshNow, stateOf, ownersOf, addressesOf } = this.#parts;
     const states = stacks.map((stack) => (stack === self ? 'up' : stateOf(stack)));
     const kinds = store.countKinds().filter(({ kind }) => kind !== zoneKind.name);
     // Summaries don't count, or each one would call for the next.
@@ -274,7 +276,7 @@ export class Zones {
       addresses: addressesOf(self)
         .filter((address) => address.length <= 200)
         .slice(0, maxGatewayAddresses),
-      at: Math.max(0, Math.floor(clock.now())),
+      at: Math.max(0, Math.floor(meshNow())),
     };
   }
 

@@ -2,23 +2,33 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { type Check, checkHost, checkToken } from '#daemon/doctor';
-import { openLibp2pNetwork } from '#daemon/libp2p';
-import { openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
+import { openLibp2pNetwork, requestWithKey } from '#daemon/libp2p';
+import {
+  checkInvite,
+  loadOrMakeIdentity,
+  openDatabase,
+  openRegistry,
+  registryMigrations,
+  systemClock,
+} from '#registry';
 import { readToken, writeToken } from '../../registry/roster/token.ts';
+import { toBytes } from '../../registry/wire.ts';
 import { identityOf, silentLog } from '../support/constellation.ts';
 import { Daemons } from '../support/daemons.ts';
 
 const wrongs = (checks: readonly Check[]): string[] =>
   checks.filter(({ state }) => state === 'wrong').map(({ what }) => what);
 
+const anyPort = '/ip4/127.0.0.1/tcp/0';
+const soon = () => ({ random: randomBytes, signal: AbortSignal.timeout(30_000) });
+
 /** A stack that is reached over TCP. */
-async function openStack(parts: AsyncDisposableStack, name: string, now = Date.now) {
-  const identity = identityOf(name);
-  const network = parts.use(await openLibp2pNetwork({ identity, listen: ['/ip4/127.0.0.1/tcp/0'], log: silentLog }));
+async function openStack(parts: AsyncDisposableStack, name: string, now = Date.now, identity = identityOf(name)) {
+  const network = parts.use(await openLibp2pNetwork({ identity, listen: [anyPort], log: silentLog }));
   const database = parts.use(openDatabase(':memory:', [registryMigrations]));
   const clock = { ...systemClock, now };
   const options = {
@@ -128,4 +138,96 @@ test('an invite is tried without being used up, and each reason why it would not
   now += 3_600_000;
   const ahead = invite();
   await said(ahead, /60 minutes behind the inviting/, /clock of both/);
+});
+
+test('who was revoked is told so, with the way to join as another stack', async () => {
+  await using parts = new AsyncDisposableStack();
+  await using daemons = new Daemons();
+  const home = await daemons.home('joiner');
+  const identity = await loadOrMakeIdentity(home);
+  const one = await openStack(parts, 'one');
+  const joiner = await openStack(parts, 'joiner', Date.now, identity);
+  const token = (): string => one.createInvite({ role: 'member', expiresInMs: 600_000, uses: 1 }).token;
+  await joiner.join(token(), { signal: AbortSignal.timeout(10_000) });
+  await one.revoke('joiner');
+  const { state, found, mend } = await checkToken(token(), { home, name: 'joiner', ...soon() });
+  assert.equal(state, 'wrong');
+  assert.match(found, /was revoked for ever/);
+  assert.match(mend ?? '', /an empty --home DIR/);
+});
+
+test('an inviting stack of another version is told of, whether it serves another protocol, or cannot read, or be read', async () => {
+  await using parts = new AsyncDisposableStack();
+  await using daemons = new Daemons();
+  const home = await daemons.home('joiner');
+  const one = await openStack(parts, 'one');
+  const token = readToken(one.createInvite({ role: 'member', expiresInMs: 600_000, uses: 1 }).token);
+  const answers: readonly (readonly [string, Uint8Array | undefined, RegExp])[] = [
+    ['join/2.0.0', undefined, /another version/],
+    ['join/1.0.0', toBytes({ welcome: true }), /cannot be read/],
+    [
+      'join/1.0.0',
+      toBytes({ code: 'version-mismatch', message: 'the request cannot be read there' }),
+      /cannot be read/,
+    ],
+  ];
+  for (const [at, [protocol, answer, expected]] of answers.entries()) {
+    const other = identityOf(`of another version ${at}`);
+    const network = parts.use(await openLibp2pNetwork({ identity: other, listen: [anyPort], log: silentLog }));
+    network.setGate(() => 'invite');
+    const bounds = { access: 'invite', maxRequestBytes: 4_096, timeoutMs: 5_000 } as const;
+    network.serve(`/hermesh/${protocol}`, bounds, async () => answer ?? new Uint8Array());
+    const line = writeToken({ ...token, stack: other.stack, addresses: [...network.addresses()] });
+    const { state, found, mend } = await checkToken(line, { home, name: 'joiner', ...soon() });
+    assert.equal(state, 'wrong');
+    assert.match(found, expected);
+    assert.match(mend ?? '', /the same version of Hermesh on both/);
+  }
+});
+
+/** A port in front of a stack that closes so many connections before it looks who is there, as one does with too many. */
+async function openCrowded(parts: AsyncDisposableStack, address: string, times: number) {
+  const [, port, stack] = /\/tcp\/(\d+)\/p2p\/(.*)$/.exec(address) ?? [];
+  let closed = 0;
+  const server = createServer((near) => {
+    near.on('error', () => undefined);
+    if (closed < times) {
+      closed += 1;
+      near.end();
+      return;
+    }
+    const far = connect(Number(port), '127.0.0.1');
+    far.on('error', () => undefined);
+    near.pipe(far).pipe(near);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  parts.defer(() => void server.close());
+  const at = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}/p2p/${stack}`;
+  return { at, closed: () => closed };
+}
+
+test('a stack that the inviting one has no time for tries again until it is let in, and gives up in the end (failure mode 4)', async () => {
+  await using parts = new AsyncDisposableStack();
+  const one = await openStack(parts, 'one');
+  const token = readToken(one.createInvite({ role: 'member', expiresInMs: 600_000, uses: 1 }).token);
+  const crowded = await openCrowded(parts, token.addresses[0] ?? '', 2);
+  const two = await openStack(parts, 'two');
+  await two.join(writeToken({ ...token, addresses: [crowded.at] }), { signal: AbortSignal.timeout(30_000) });
+  assert.equal(crowded.closed(), 2);
+  assert.deepEqual([two.mesh().id, one.members().length], [one.mesh().id, 2]);
+
+  // A clock that goes eight times as fast: it asks for 20 s of it.
+  const factor = 8;
+  const clock = {
+    ...systemClock,
+    monotonic: () => systemClock.monotonic() * factor,
+    after: (ms: number, act: () => void) => systemClock.after(ms / factor, act),
+  };
+  const always = await openCrowded(parts, token.addresses[0] ?? '', Number.POSITIVE_INFINITY);
+  const facts = { identity: identityOf('three'), name: 'three', network: { requestWithKey }, addresses: [], clock };
+  await assert.rejects(
+    checkInvite(writeToken({ ...token, addresses: [always.at] }), { ...facts, nonce: randomBytes(16) }, soon()),
+    { code: 'timed-out', message: /too much to do to answer; try again in a minute/ },
+  );
+  assert.ok(always.closed() > 4, `${always.closed()} times`);
 });

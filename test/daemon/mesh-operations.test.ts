@@ -94,3 +94,35 @@ test('a drained stack says so to all until it ends that, also when its daemon st
   assert.deepEqual(ended.body, { draining: false });
   await eventually('berlin is told', async () => (await draining()) === undefined);
 });
+
+test('a stack is not started in another zone than its certificate says, unless it is alone, and is told how to move', async () => {
+  await using daemons = new Daemons();
+  const zoneOf = (stack: Stack) => registryOf(stack).member(registryOf(stack).stack)?.zone;
+  const [berlin, paris] = await daemons.mesh('berlin', 'paris');
+  assert.ok(berlin && paris);
+  await paris[Symbol.asyncDispose]();
+  const { home } = paris;
+  await assert.rejects(daemons.open('paris', { home, settings: { zone: 'north' } }), {
+    code: 'bad-config',
+    message: 'Cannot start "paris" in the zone "north": its certificate is for the zone without a name',
+    mend: /leave --zone out; to move it.*"hermesh leave".*--zone north --join TOKEN/,
+  });
+  // The mend does what it says.
+  const again = await daemons.open('paris', { home });
+  assert.equal((await again.ask('POST', '/api/mesh/leave', {})).status, 200);
+  await again[Symbol.asyncDispose]();
+  const { token } = (await berlin.ask('POST', '/api/mesh/invites', {})).body;
+  const moved = await daemons.open('paris', { home, settings: { zone: 'north' }, join: token });
+  assert.deepEqual([zoneOf(moved), registryOf(moved).mesh().id], ['north', registryOf(berlin).mesh().id]);
+  await moved[Symbol.asyncDispose]();
+  for (const settings of [{}, { zone: 'north' }]) {
+    const known = await daemons.open('paris', { home, settings });
+    assert.equal(zoneOf(known), 'north');
+    await known[Symbol.asyncDispose]();
+  }
+
+  const rome = await daemons.open('rome');
+  await rome[Symbol.asyncDispose]();
+  const alone = await daemons.open('rome', { home: rome.home, settings: { zone: 'south' } });
+  assert.equal(zoneOf(alone), 'south');
+});

@@ -86,12 +86,18 @@ export interface Besieged extends AsyncDisposable {
     readonly identity: ReturnType<typeof identityOf>;
     readonly network: Network;
     readonly registry: Registry;
+    /** What it logged as errors: its key signs what this test spoilt, so it finds another one with its identity. */
+    readonly faults: readonly unknown[];
   };
   readonly invite: InviteToken;
   /** What the rogue sends from now on passes through this. */
   twist: Twist;
-  /** What the besieged logged as errors. */
-  readonly faults: unknown[];
+  /** What the besieged logged as errors: nobody has its key, so nothing that is sent may make it say or do anything. */
+  readonly faults: readonly unknown[];
+  /** What it logged as warnings. */
+  readonly told: readonly Readonly<Record<string, unknown>>[];
+  /** What it counted, by name and what. */
+  readonly counted: ReadonlyMap<string, number>;
   /** Rows that were ever changed. */
   changes(): number;
   /** Lets time pass, and all that follows happen. */
@@ -108,10 +114,16 @@ export async function besiege(seed: number): Promise<Besieged> {
   const clock = new HandClock();
   const hub = new MemoryHub();
   const random = seededRandom(seed);
-  const faults: unknown[] = [];
+  const told: Besieged['told'][number][] = [];
+  const counted = new Map<string, number>();
+  const count = (name: string, labels: Readonly<Record<string, string>> = {}, by = 1): void => {
+    const key = `${name} ${labels['what'] ?? ''}`.trim();
+    counted.set(key, (counted.get(key) ?? 0) + by);
+  };
   const state: { twist: Twist } = { twist: (_, bytes) => bytes };
   const open = async (name: string, wrap: (network: Network) => Network) => {
     const identity = identityOf(name);
+    const faults: unknown[] = [];
     const bare = parts.use(hub.open(identity));
     const database = parts.use(openDatabase(':memory:', [registryMigrations]));
     const network = wrap(bare);
@@ -119,12 +131,17 @@ export async function besiege(seed: number): Promise<Besieged> {
       await openRegistry({
         ...{ database, identity, name, network, clock, kinds: [noteKind], mayStand: () => undefined, retryMs: 50 },
         random: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
-        log: { ...silentLog, error: (...line: unknown[]) => void faults.push(line) },
+        log: {
+          ...silentLog,
+          error: (...line: unknown[]) => void faults.push(line),
+          warn: (fields) => void (name === 'besieged' && told.push({ ...fields })),
+        },
+        ...(name === 'besieged' && { metrics: { count } }),
         replicate: { batchMs: 10, antiEntropyMs: 1_000, barrierMs: 300 },
       }),
     );
     registry.write([{ kind: 'stack', name, body: { name, addresses: [...bare.addresses()] } }]);
-    return { identity, bare, database, network, registry };
+    return { identity, bare, database, network, registry, faults };
   };
   const self = await open('besieged', (network) => network);
   const pass = async (ms: number): Promise<void> => {
@@ -154,8 +171,9 @@ export async function besiege(seed: number): Promise<Besieged> {
   };
   const all = parts.move();
   return {
-    ...{ clock, hub, database: self.database, registry: self.registry, network: self.bare, faults, pass },
-    rogue: { identity: rogue.identity, network: rogue.bare, registry: rogue.registry },
+    ...{ clock, hub, told, counted, pass, database: self.database, registry: self.registry, network: self.bare },
+    faults: self.faults,
+    rogue: { identity: rogue.identity, network: rogue.bare, registry: rogue.registry, faults: rogue.faults },
     invite: readToken(token),
     get twist() {
       return state.twist;

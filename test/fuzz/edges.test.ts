@@ -1,18 +1,14 @@
 // Frames, calls between stacks, and the bytes of the own database.
 import { after, test } from 'node:test';
-import { channelled, exchanged, operations, stored } from './edges.ts';
+import { edges, stored } from './edges.ts';
 import { fuzz, runsOf } from './fuzz.ts';
 
 const parts = new AsyncDisposableStack();
 after(() => parts.disposeAsync());
 
-for (const [target, runs] of [
-  [exchanged, 2_000],
-  [channelled, 2_000],
-  [await operations(parts), 1_000],
-] as const) {
+for (const target of await edges(parts)) {
   test(`whatever comes as ${target.name} is taken or refused under a code (failure mode 36)`, async () => {
-    await fuzz(target, runsOf(runs));
+    await fuzz(target, runsOf(1_000));
   });
 }
 

@@ -78,6 +78,14 @@ function flip(bytes: Buffer, _: Uint8Array, chance: Chance): Buffer {
 
 /** Values of every kind that a field may not expect, made by fast-check; plain data that CBOR can hold. */
 export function oddValues(seed: number): readonly unknown[] {
+  const known = made.get(seed) ?? makeOddValues(seed);
+  made.set(seed, known);
+  return known;
+}
+
+const made = new Map<number, readonly unknown[]>();
+
+function makeOddValues(seed: number): readonly unknown[] {
   const leaf = fc.oneof(
     fc.integer(),
     fc.maxSafeNat(),
@@ -142,11 +150,19 @@ function spoilList(list: readonly unknown[], odd: readonly unknown[], chance: Ch
     () => list.toSpliced(at, 0, oneOf(chance, odd)),
     () => [],
     () => list.toReversed(),
-    () => Array.from({ length: 1 + below(chance, 300) }, () => list[at] ?? null),
-    () => Array.from({ length: 1 + below(chance, 3_000) }, () => oneOf(chance, [null, 0, other])),
+    () => Array.from({ length: 1 + below(chance, most(list[at], 300)) }, () => list[at] ?? null),
+    () => Array.from({ length: 1 + below(chance, most(other, 3_000)) }, () => oneOf(chance, [null, 0, other])),
     () => oneOf(chance, odd),
   ])();
 }
+
+/** What is repeated may get longer than any bound of a message, and no longer than tells something. */
+function most(item: unknown, count: number): number {
+  const isLong = item instanceof Uint8Array || typeof item === 'string';
+  return Math.min(count, Math.ceil(maxRepeated / (isLong ? item.length + 1 : 200)));
+}
+
+const maxRepeated = 1_500_000;
 
 function spoilMap(map: Readonly<Record<string, unknown>>, odd: readonly unknown[], chance: Chance): unknown {
   const keys = Object.keys(map);
@@ -190,58 +206,86 @@ function spoilText(text: string, chance: Chance): string {
 
 /** CBOR of the value; at that rate an item is written as a strict reader refuses: long lengths, twice a key, tags, no end. */
 export function encode(value: unknown, chance: Chance, rate: number): Uint8Array {
-  const parts: Uint8Array[] = [];
-  write(value, parts, chance, rate);
-  return new Uint8Array(Buffer.concat(parts));
+  used = 0;
+  write(value, chance, rate);
+  const bytes = new Uint8Array(page.subarray(0, used));
+  if (page.byteLength > maxPage) page = Buffer.alloc(maxPage);
+  return bytes;
 }
 
-function write(value: unknown, parts: Uint8Array[], chance: Chance, rate: number): void {
+/** What is written goes here first: a buffer for each item would cost more than the parsers do. */
+const maxPage = 1024 * 1024;
+/** More than any stream hands over: what is repeated within what is repeated is cut off there. */
+const maxEncoded = 4 * 1024 * 1024;
+let page = Buffer.alloc(maxPage);
+let used = 0;
+
+function room(sizeBytes: number): void {
+  if (used + sizeBytes > page.byteLength) page = Buffer.concat([page, Buffer.alloc(page.byteLength + sizeBytes)]);
+}
+
+function put(bytes: Uint8Array): void {
+  room(bytes.byteLength);
+  page.set(bytes, used);
+  used += bytes.byteLength;
+}
+
+function put8(byte: number): void {
+  room(1);
+  page[used++] = byte;
+}
+
+function write(value: unknown, chance: Chance, rate: number): void {
+  if (used > maxEncoded) return;
   const isOdd = rate > 0 && chance() < rate;
-  if (isOdd && chance() < 0.2) parts.push(Uint8Array.of(0xc1));
-  if (value instanceof Uint8Array) parts.push(head(2, value.byteLength, isOdd), value);
-  else if (typeof value === 'string') {
+  if (isOdd && chance() < 0.2) put8(0xc1);
+  if (value instanceof Uint8Array) {
+    head(2, value.byteLength, isOdd);
+    put(value);
+  } else if (typeof value === 'string') {
     const text = Buffer.from(value.toWellFormed());
-    parts.push(head(3, text.byteLength, isOdd), text);
+    head(3, text.byteLength, isOdd);
+    put(text);
   } else if (Array.isArray(value)) {
     const isEndless = isOdd && chance() < 0.5;
-    parts.push(isEndless ? Uint8Array.of(0x9f) : head(4, value.length, isOdd));
-    for (const each of value) write(each, parts, chance, rate);
-    if (isEndless) parts.push(Uint8Array.of(0xff));
+    if (isEndless) put8(0x9f);
+    else head(4, value.length, isOdd);
+    for (const each of value) write(each, chance, rate);
+    if (isEndless) put8(0xff);
   } else if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([, each]) => each !== undefined);
     if (isOdd && entries[0]) entries.push(entries[0]);
     if (rate === 0) entries.sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
-    parts.push(head(5, entries.length, false));
+    head(5, entries.length, false);
     for (const [key, each] of entries) {
-      write(key, parts, chance, rate);
-      write(each, parts, chance, rate);
+      write(key, chance, rate);
+      write(each, chance, rate);
     }
-  } else if (
-    typeof value === 'bigint' ||
-    (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0))
-  ) {
-    const whole = BigInt(value);
-    parts.push(whole < 0n ? head(1, -1n - whole, isOdd) : head(0, whole, isOdd));
+  } else if (typeof value === 'bigint') {
+    head(value < 0n ? 1 : 0, value < 0n ? -1n - value : value, isOdd);
+  } else if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) {
+    head(value < 0 ? 1 : 0, value < 0 ? -1 - value : value, isOdd);
   } else if (typeof value === 'number') {
-    const float = Buffer.alloc(9, 0xfb);
-    float.writeDoubleBE(value, 1);
-    parts.push(float);
-  } else parts.push(Uint8Array.of(value === true ? 0xf5 : value === false ? 0xf4 : value === null ? 0xf6 : 0xf7));
+    put8(0xfb);
+    room(8);
+    used = page.writeDoubleBE(value, used);
+  } else put8(value === true ? 0xf5 : value === false ? 0xf4 : value === null ? 0xf6 : 0xf7);
 }
 
-function head(major: number, count: number | bigint, isLong: boolean): Uint8Array {
+function head(major: number, count: number | bigint, isLong: boolean): void {
   const first = major << 5;
-  const size = BigInt(count);
-  if (isLong || size > 0xffffffffn) {
-    const long = Buffer.alloc(9, first | 27);
-    long.writeBigUInt64BE(BigInt.asUintN(64, size), 1);
-    return long;
+  room(9);
+  if (isLong || count > 0xffffffff) {
+    page[used] = first | 27;
+    used = page.writeBigUInt64BE(BigInt.asUintN(64, BigInt(count)), used + 1);
+    return;
   }
-  const small = Number(size);
-  if (small < 24) return Uint8Array.of(first | small);
-  if (small < 256) return Uint8Array.of(first | 24, small);
-  if (small < 65_536) return Uint8Array.of(first | 25, small >> 8, small & 255);
-  const wide = Buffer.alloc(5, first | 26);
-  wide.writeUInt32BE(small, 1);
-  return wide;
+  const small = Number(count);
+  if (small < 24) page[used++] = first | small;
+  else if (small < 256) used = page.writeUInt16BE(((first | 24) << 8) | small, used);
+  else {
+    const isShort = small < 65_536;
+    page[used] = first | (isShort ? 25 : 26);
+    used = isShort ? page.writeUInt16BE(small, used + 1) : page.writeUInt32BE(small, used + 1);
+  }
 }

@@ -62,6 +62,19 @@ export const proven: readonly Uint8Array[] = [0, 5, 29, 99].map((at) => {
   return makeProvenRecord([first.bytes, first.signature], change, prove(trie, recordKey(change.kind, change.name)));
 });
 
+/** Pictures of a zone that two of its gateways drew, proven. */
+export const summaries: readonly Uint8Array[] = [owner, ...members.slice(0, 1)].map((signer, at) => {
+  const body = toBytes({
+    ...{ zone: 'south', stacks: 5, up: 4, down: 1, records: 30, kinds: { note: 30, ci: at }, at: 1_000 },
+    ...{ root: new Uint8Array(32).fill(at), addresses: ['/memory/1'] },
+  });
+  const change: Change = { kind: 'zone', name: 'south', body };
+  const stands = trieAfter(undefined, [change]);
+  const place = { mesh, feed: signer.stack, epoch: { counter: 1, nonce }, sequence: 1, previous: emptyRoot };
+  const made = makeDelta({ ...place, count: 1, root: rootOf(stands) }, [change], (message) => signer.sign(message));
+  return makeProvenRecord([made.bytes, made.signature], change, prove(stands, recordKey('zone', 'south')));
+});
+
 /** Statements of one mesh: its root and the next one, certificates, a renewal, a revocation, a pardon and a leave. */
 export const statements: readonly Statement[] = statementsOf();
 
@@ -238,6 +251,13 @@ export function resignWithin(value: unknown, chance: Chance, odd: Odd): unknown 
 }
 
 export type { Payload };
+
+/** A record of the first delta of an identity in any mesh, with its proof. */
+export function provenIn(other: string, signer: Signer): Uint8Array {
+  const [bytes, signature] = readValue(deltaIn(other, signer)) as [Uint8Array, Uint8Array];
+  const change = noteOf(5, 35);
+  return makeProvenRecord([bytes, signature], change, prove(trie, recordKey(change.kind, change.name)));
+}
 
 /** The first delta of an identity in any mesh. */
 export function deltaIn(other: string, signer: Signer): Uint8Array {

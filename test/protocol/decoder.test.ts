@@ -263,7 +263,9 @@ test('the beats exchange compares a digest, then names, then claims', () => {
     plain(want),
     names.map(([name]) => name),
   );
-  const claims = answerClaims(read(messages.answerClaims), 'answer').claims.map(([wire]) => claimOf(wire));
+  const claims = answerClaims(read(messages.answerClaims), 'answer').claims.map(([wire]) =>
+    liveness.readClaim(wire, mesh),
+  );
   assert.deepEqual(claims.map(liveness.named), withoutAge);
 });
 
@@ -354,6 +356,11 @@ test('each exchange is read, and its answer fits its request', () => {
     'none',
     'nodes 2 records 1',
     'head',
+    'evidence 0 wanted 0',
+    'evidence 0 wanted 1',
+    `given ${vectors.keys[0].stack.slice(-4)}`,
+    'evidence 1 wanted 0',
+    'evidence 0 wanted 0',
   ]);
   const read = vectors.exchanges.slice(0, 3).map(({ answer }) => decode(unhex(answer)));
   const [first, none, asked] = read.map((answer) => heads.headsExchange.answer(answer, 'answer'));
@@ -389,12 +396,4 @@ function applied(delta: feed.Delta, stored: feed.Stored | undefined): feed.Store
   const verdict = feed.judge(delta, stored);
   assert.ok(verdict.is === 'applied', verdict.is);
   return verdict.stored;
-}
-
-function claimOf(wire: Uint8Array): liveness.Claim {
-  try {
-    return liveness.readBeat(wire, mesh);
-  } catch {
-    return liveness.readSuspicion(wire, mesh);
-  }
 }

@@ -1,12 +1,13 @@
 // This room alone knows by protocol how a request and its answer are read, and when the answer fits the request.
 import { decode } from './cbor.ts';
-import { type Change, readDelta, readHead } from './feed.ts';
+import { type Change, insistEvidence, readDelta, readHead } from './feed.ts';
 import { feedExchange, rosterExchange, trieExchange } from './fetching.ts';
-import { headsExchange } from './heads.ts';
+import { evidenceExchange, feedKey, headsExchange } from './heads.ts';
 import { hex, sha256 } from './identity.ts';
 import { joinAnswer, readJoin, renewal } from './join.ts';
 import { insist } from './refusal.ts';
 import { rosterOf } from './roster.ts';
+import { either } from './shape.ts';
 import { refusalOf } from './shown.ts';
 import { readStatement } from './statement.ts';
 import { type Entry, hashOfNode, hashOfPlace, keyOf, type Node, rootOf } from './trie.ts';
@@ -14,6 +15,7 @@ import { type Entry, hashOfNode, hashOfPlace, keyOf, type Node, rootOf } from '.
 /** The protocols whose exchanges are read here. */
 export const protocols = {
   '/hermesh/heads/1.0.0': readHeads,
+  '/hermesh/evidence/1.0.0': readEvidence,
   '/hermesh/roster/1.0.0': readRoster,
   '/hermesh/renew/1.0.0': readRenewal,
   '/hermesh/feed/1.0.0': readFeed,
@@ -65,6 +67,22 @@ function readHeads(request: Uint8Array, answer: Uint8Array): string {
     );
   }
   return parts === null ? 'nothing' : `parts ${told.map((prefix) => prefix || '-').join(' ')}`;
+}
+
+function readEvidence(request: Uint8Array, answer: Uint8Array, mesh: string): string {
+  const asked = either(evidenceExchange.ask, evidenceExchange.give)(decode(request), 'request');
+  const { evidence, want } = evidenceExchange.answer(decode(answer), 'answer');
+  if ('give' in asked) {
+    insist(evidence.length + want.length === 0, 'shape', 'an answer to what was given');
+    return `given ${asked.give.map((pair) => insistEvidence(pair, mesh).feed.slice(-4)).join(' ')}`;
+  }
+  const known = new Map(asked.known.map(([key, counter]) => [hex(key), counter]));
+  for (const key of want) insist(known.has(hex(key)), 'shape', 'what nobody has is wanted');
+  for (const pair of evidence) {
+    const { feed, epoch } = insistEvidence(pair, mesh);
+    insist(epoch.counter > (known.get(hex(feedKey(feed))) ?? -1), 'shape', 'evidence that is known');
+  }
+  return `evidence ${evidence.length} wanted ${want.length}`;
 }
 
 function readRoster(request: Uint8Array, answer: Uint8Array, mesh: string): string {

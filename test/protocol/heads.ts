@@ -1,4 +1,5 @@
 // This room alone knows the heads exchange and its fingerprints (docs/protocol.md, section 10).
+import { signedHead } from './feed.ts';
 import { hashText, hex, sha256 } from './identity.ts';
 import { bytes, either, integer, list, literal, map, matching, type Of, optional, orNull, tuple } from './shape.ts';
 
@@ -15,6 +16,13 @@ export const headsExchange = {
     offer: optional(list(brief, 4000)),
   }),
   answer: map({ roster: orNull(hashText), parts: orNull(list(part, 257)) }),
+} as const;
+const pairs = list(tuple(signedHead, signedHead), 64);
+/** The exchange of evidence: what is asked, what is given, and the answer to both. */
+export const evidenceExchange = {
+  ask: map({ known: list(tuple(bytes(8), integer()), 500) }),
+  give: map({ give: pairs }),
+  answer: map({ evidence: pairs, want: list(bytes(8), 64) }),
 } as const;
 /** Where a feed stands, in short. */
 export type Brief = Of<typeof brief>;

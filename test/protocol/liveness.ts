@@ -58,6 +58,15 @@ export function readSuspicion(wire: Uint8Array, mesh: string): Claim<Of<typeof s
   return { body, shortName, first: body.order[0], second: body.order[1] };
 }
 
+/** Verifies a claim that is one of both. */
+export function readClaim(wire: Uint8Array, mesh: string): Claim {
+  try {
+    return readBeat(wire, mesh);
+  } catch {
+    return readSuspicion(wire, mesh);
+  }
+}
+
 /** Those that observe a stack among these members; `accepted` are those that are believed where rosters differ. */
 export function observersOf(stack: string, members: readonly string[]): { observers: string[]; accepted: string[] } {
   const accepted: string[] = [];

@@ -3,7 +3,7 @@ import { decode } from './cbor.ts';
 import { readDelta, readProvenRecord } from './feed.ts';
 import { feedExchange, rosterExchange, trieExchange } from './fetching.ts';
 import { readFeedsMessage } from './gossip.ts';
-import { headsExchange } from './heads.ts';
+import { evidenceExchange, headsExchange } from './heads.ts';
 import { publicKeyOf } from './identity.ts';
 import { readToken } from './join.ts';
 import { beatsExchange, readBeat, readSuspicion } from './liveness.ts';
@@ -28,6 +28,7 @@ const parsers: Record<Parser, (wire: Uint8Array, mesh: string) => unknown> = {
 /** By protocol, the shape of a request, and how long it may be. */
 const requests: Record<Protocol, readonly [shape: Shape<unknown>, most: number]> = {
   '/hermesh/heads/1.0.0': [headsExchange.request, 1024 * 1024],
+  '/hermesh/evidence/1.0.0': [either(evidenceExchange.ask, evidenceExchange.give), 1024 * 1024],
   '/hermesh/roster/1.0.0': [rosterExchange.request, 1024 * 1024],
   '/hermesh/feed/1.0.0': [feedExchange.request, 1024 * 1024],
   '/hermesh/trie/1.0.0': [trieExchange.request, 1024 * 1024],

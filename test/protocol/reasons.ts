@@ -113,6 +113,14 @@ const ofProtocol: Record<Protocol, Record<string, RegExp>> = {
     'a brief of 4 parts': /^shape: request\.offer\[0\] has 4 places/,
     'a root of 31 bytes': /^shape: request\.heads has 31 bytes/,
   },
+  '/hermesh/evidence/1.0.0': {
+    'a key of 7 bytes': /^shape: .*request\.known\[0\]\[0\] has 7 bytes/,
+    '501 owners': /^shape: .*request\.known has 501 places/,
+    'a signature of 63 bytes': /^shape: .*request\.give\[0\]\[0\]\[1\] has 63 bytes/,
+    'one head': /^shape: .*request\.give\[0\] has 1 places/,
+    '65 pairs': /^shape: .*request\.give has 65 places/,
+    'both at once': /^shape: .* the unknown key "give"; .* the unknown key "known"/,
+  },
   '/hermesh/roster/1.0.0': {
     'a path of 64 nibbles': /^shape: .* request\.paths\[0\] has 64 bytes/,
     'a nibble of 16': /^shape: .* request\.paths\[0\] is no path/,

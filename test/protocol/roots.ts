@@ -45,8 +45,10 @@ export function rootsOf(statements: readonly RootStatement[], mesh: string): Roo
   const chain = chainFrom(all, roots.get(mesh));
   return {
     chain,
-    proposals: all.filter(({ stands }) => !stands),
-    forks: all.filter((root) => root.stands && !chain.includes(root)),
+    proposals: all.filter(({ stands, body }) => !stands && body.previous === chain.at(-1)?.hash),
+    forks: all.filter(
+      (root) => root.stands && !chain.includes(root) && chain.some(({ hash }) => hash === root.body.previous),
+    ),
     kept,
   };
 }

@@ -38,15 +38,14 @@ export function rosterOf(given: readonly Statement[], mesh: string): Roster {
 
   const isKnown = (stack: string): boolean => [...certificates.values()].some(({ body }) => body.stack === stack);
   const survivors = new Map<string, ReadonlySet<string>>();
-  const spared = new Map<string, ReadonlySet<string>>();
+  const revokers = new Set<string>();
   for (const { id, signer, body } of statements.filter(isOf('revocation'))) {
     const mayRevoke = rights.hasAll(signer, body.at) || (rights.isAppointed(signer) && !rights.isFounder(body.stack));
     if (!mayRevoke || !isKnown(body.stack)) continue;
     const of = `${signer} ${body.stack}`;
     const names = new Set(body.survivors);
-    const before = spared.get(of);
-    if (before?.isSubsetOf(names)) continue;
-    spared.set(of, before?.intersection(names) ?? names);
+    if (revokers.has(of) && survivors.get(body.stack)?.isSubsetOf(names)) continue;
+    revokers.add(of);
     survivors.set(body.stack, survivors.get(body.stack)?.intersection(names) ?? names);
     kept.add(id);
   }
@@ -59,8 +58,9 @@ export function rosterOf(given: readonly Statement[], mesh: string): Roster {
     const of = `${signer} ${body.stack} ${body.counter}`;
     if (!mayPardon || !isKnown(body.stack) || pardoned.has(of)) continue;
     pardoned.add(of);
-    pardons.set(body.stack, Math.max(pardons.get(body.stack) ?? 0, body.counter));
     kept.add(id);
+    if (survivors.has(signer)) continue;
+    pardons.set(body.stack, Math.max(pardons.get(body.stack) ?? 0, body.counter));
   }
 
   const left = new Set<string>();

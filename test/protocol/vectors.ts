@@ -141,7 +141,8 @@ export type Parser =
   | 'gossip'
   | 'token';
 /** What `requests` has requests of. */
-export type Protocol = `/hermesh/${'heads' | 'roster' | 'feed' | 'trie' | 'beats' | 'zone' | 'record'}/1.0.0`;
+export type Protocol =
+  `/hermesh/${'heads' | 'evidence' | 'roster' | 'feed' | 'trie' | 'beats' | 'zone' | 'record'}/1.0.0`;
 interface RequestVector {
   readonly accepted: readonly string[];
   readonly refused: readonly { why: string; request: string }[];

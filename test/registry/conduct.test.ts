@@ -76,14 +76,15 @@ test('a storm of what was sent before cuts its sender in the end (failure mode 3
 test('a flood of requests is refused beyond a burst, for its sender alone (failure mode 36)', () => {
   const conduct = open();
   let taken = 0;
-  for (let at = 0; at < 10_000; at += 1) if (conduct.asked('a', 'heads', at / 10)) taken += 1;
+  for (let at = 0; at < 10_000; at += 1) if (conduct.sent('a', '/hermesh/heads/1.0.0', 100, at / 10)) taken += 1;
   assert.ok(taken <= 301, `${taken}`);
-  assert.ok(conduct.asked('b', 'heads', 1_000));
+  assert.ok(conduct.sent('a', '/hermesh/roster/1.0.0', 100, 1_000), 'nor by another protocol');
+  assert.ok(conduct.sent('b', '/hermesh/heads/1.0.0', 100, 1_000));
 });
 
 test('ten thousand peers leave two thousand to remember, and those that are cut stay cut', () => {
   const conduct = open();
   while (conduct.fault('bad', 'junk', 0).cutMs === undefined);
-  for (let at = 0; at < 10_000; at += 1) conduct.sent(`peer ${at}`, 1, 0);
+  for (let at = 0; at < 10_000; at += 1) conduct.sent(`peer ${at}`, '/hermesh/heads/1.0.0', 1, 0);
   assert.ok(conduct.isCut('bad', 1));
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signBeat, signSuspicion } from '../../registry/liveness/claims.ts';
+import { Detector } from '../../registry/liveness/detector.ts';
 import { toBytes } from '../../registry/wire.ts';
 import { identityOf } from '../support/constellation.ts';
 import { mesh, Sky, stepMs } from '../support/detectors.ts';
@@ -224,11 +225,39 @@ test('a stack that lost its incarnation begins above what the others heard of it
   const [identity] = sky.identities;
   assert.ok(identity);
   const old = signBeat({ mesh, stack: identity.stack, incarnation: 7, counter: 3, state: 'running' }, identity);
-  const deeds = sky.at(0).claims([[old.wire, 0]], sky.now);
+  const { deeds } = sky.at(0).claims([[old.wire, 0]], sky.now);
   assert.deepEqual(
     deeds.filter(({ type }) => type === 'keep'),
     [{ type: 'keep', incarnation: 8 }],
   );
+});
+
+test('a stack that starts while its certificate has run out is up once it has a new one, whoever still knows that it stopped', () => {
+  const sky = new Sky(3);
+  const [identity] = sky.identities;
+  const [stack = '', other = '', third = ''] = sky.stacks;
+  assert.ok(identity);
+  const told = sky.of(other).ledger.incarnation(stack);
+  sky.do(stack, sky.of(stack).stop(sky.now));
+  sky.kill(0);
+  sky.killed.clear();
+  sky.pass(1_000);
+  const begun = new Detector({ identity, incarnation: told, wall: () => sky.now }, sky.now);
+  sky.detectors.set(stack, begun);
+  const without = { mesh, digest: 'without it', members: [other, third] };
+  sky.do(stack, begun.setRoster(without, sky.now));
+  sky.do(stack, begun.setRoster({ mesh, digest: 'roster', members: sky.stacks }, sky.now));
+  sky.link(stack, other);
+  assert.equal(sky.state(1, 0), 'up');
+  const stopped = signBeat({ mesh, stack, incarnation: told, counter: 9, state: 'stopping' }, identity);
+  sky.pass(stepMs);
+  sky.do(other, sky.of(other).claims([[stopped.wire, 0]], sky.now).deeds);
+  assert.equal(sky.state(1, 0), 'up');
+  // Renewed late, while it runs: the same.
+  sky.do(stack, begun.setRoster(without, sky.now));
+  assert.equal(begun.ledger.beat(stack), undefined);
+  sky.do(stack, begun.setRoster({ mesh, digest: 'roster', members: sky.stacks }, sky.now));
+  assert.ok(begun.ledger.beat(stack));
 });
 
 test('a stack that starts learns from others how old a sign of life is, so a dead one has no new lease (failure mode 18)', () => {

@@ -17,6 +17,7 @@ import { type Change, makeDelta } from '../../registry/feeds/feed.ts';
 import { prove } from '../../registry/feeds/proof.ts';
 import { emptyRoot, put, remove, rootOf } from '../../registry/feeds/trie.ts';
 import { serveFeeds } from '../../registry/replication/feed-exchange.ts';
+import { keyOf } from '../../registry/replication/fingerprints.ts';
 import { Replica } from '../../registry/replication/replicate.ts';
 import { joinProtocol, makeJoinRequest, readJoinAnswer } from '../../registry/roster/admission.ts';
 import { makeStatement, type Payload, type Root, rootHash } from '../../registry/roster/statement.ts';
@@ -199,6 +200,7 @@ async function messages() {
   await using near = hub.open(owner);
   await using far = hub.open(member);
   using database = openDatabase(':memory:', [registryMigrations]);
+  let passedMs = 0;
   await using registry = await openRegistry({
     database,
     identity: owner,
@@ -206,7 +208,7 @@ async function messages() {
     network: near,
     kinds: [noteKind],
     mayStand: () => undefined,
-    clock: { ...systemClock, now: () => 1_000 },
+    clock: { ...systemClock, now: () => 1_000, monotonic: () => systemClock.monotonic() + passedMs },
     random: (sizeBytes) => new Uint8Array(sizeBytes).fill(7),
     log: silentLog,
   });
@@ -262,6 +264,9 @@ async function messages() {
   };
   const feed = owner.stack;
   const key = recordKey('note', 'n3');
+  const twin = makeDelta({ ...place, count: 3 }, records, (message) => owner.sign(message));
+  const pair = [delta, twin].map(({ bytes, signature }) => [bytes, signature]);
+  const mark = [keyOf(feed), epoch.counter];
   const older = { feed, epoch: { counter: 2, nonce }, sequence: 5, hash: new Uint8Array(32) };
   return {
     invite: { token, secret: toHex(invite.secret), key: inviteKey(invite.secret), mesh: invite.mesh },
@@ -282,9 +287,18 @@ async function messages() {
       await of('/hermesh/feed/1.0.0', { feed: member.stack, have: null, after: null }),
       await of('/hermesh/trie/1.0.0', { feed, root, paths: [new Uint8Array(), Uint8Array.of(1)], keys: [key] }),
       await of('/hermesh/trie/1.0.0', { feed, root: emptyRoot, paths: [new Uint8Array()], keys: [] }),
+      // After this the owner knows that it runs twice.
+      await exchange('/hermesh/evidence/1.0.0', { known: [] }),
+      await exchange('/hermesh/evidence/1.0.0', { known: [mark] }),
+      await exchange('/hermesh/evidence/1.0.0', { give: [pair] }),
+      await exchange('/hermesh/evidence/1.0.0', { known: [] }),
+      await exchange('/hermesh/evidence/1.0.0', { known: [mark] }),
     ],
-    // Last, as wrong requests make the asker suspicious.
-    requests: await requests(feed, (protocol, request) => far.request(near.stack, protocol, request, bounds)),
+    requests: await requests(feed, (protocol, request) => {
+      // A wrong request is forgiven in a minute; the asker of all of these would be cut off.
+      passedMs += 61_000;
+      return far.request(near.stack, protocol, request, bounds);
+    }),
   };
 }
 

@@ -105,14 +105,17 @@ export function networkContract(name: string, world: OpenWorld): void {
     assert.deepEqual(all.first.connected(), []);
   });
 
-  test(`${name}: too long a request or answer is refused`, async () => {
+  test(`${name}: too long a request or answer is refused, and who serves is told whose request it was`, async () => {
     await using all = await pair();
     const { first, second } = all;
-    second.serve('/long/1.0.0', { access: 'member', ...bounds }, async () => new Uint8Array(2_000));
+    const told: string[] = [];
+    const refused = (from: string, why: string): void => void told.push(`${from === first.stack} ${why}`);
+    second.serve('/long/1.0.0', { access: 'member', ...bounds, refused }, async () => new Uint8Array(2_000));
     await first.connect(second.stack, second.addresses(), soon());
     const ask = (request: Uint8Array) => first.request(second.stack, '/long/1.0.0', request, { ...limits, ...soon() });
     await assert.rejects(ask(new Uint8Array(1_001)), isCode('too-large', 'refused'));
     await assert.rejects(ask(new Uint8Array(1)), isCode('too-large'));
+    assert.deepEqual(told, ['true too-large']);
   });
 
   test(`${name}: an answer that does not come in time is given up`, async () => {

@@ -146,6 +146,72 @@ test('a founder whose certificate ran out while it was away shows its new one to
   await eventually('it is let in', () => state(two, again) === 'up' && state(again, three) === 'up');
 });
 
+test('a member that was away while a founder renewed itself in time takes it for a member again (failure mode 35)', async () => {
+  using time = new Time();
+  await using sky = new Constellation({ now: time.now });
+  const one = await sky.open('one');
+  const two = await sky.open('two', { file: time.file('two') });
+  time.value += 40 * day;
+  await join(two, one);
+  await converge([one, two], []);
+  await eventually(
+    'it knows where the founder is',
+    () => (two.registry.member(one.identity.stack)?.addresses.length ?? 0) > 0,
+  );
+  await two[Symbol.asyncDispose]();
+  time.value += 21 * day;
+  await eventually('the founder renewed itself', () => expiresAt(one, one) > time.value + 80 * day);
+  time.value += 40 * day;
+  // At another address, so that only it can ask; its own certificate lasts for a month yet.
+  const again = await sky.open('two', { file: time.file('two') });
+  assert.equal(state(again, one), 'expired');
+  assert.ok(expiresAt(again, again) > time.value + 28 * day);
+  await eventually('they are connected', () => state(again, one) === 'up' && state(one, again) === 'up');
+});
+
+test('a founder that renewed itself in time while it was parted shows that to a member that cannot reach it (failure mode 35)', async () => {
+  using time = new Time();
+  await using sky = new Constellation({ now: time.now });
+  const one = await sky.open('one', { file: time.file('one') });
+  const two = await sky.open('two');
+  time.value += 40 * day;
+  await join(two, one);
+  await eventually(
+    'it knows where the member is',
+    () => (one.registry.member(two.identity.stack)?.addresses.length ?? 0) > 0,
+  );
+  sky.hub.cut(one.identity.stack, two.identity.stack);
+  time.value += 21 * day;
+  await eventually('the founder renewed itself', () => expiresAt(one, one) > time.value + 80 * day);
+  await one[Symbol.asyncDispose]();
+  time.value += 40 * day;
+  assert.equal(state(two, one), 'expired');
+  sky.hub.heal(one.identity.stack, two.identity.stack);
+  // At another address, so that only it can ask.
+  const again = await sky.open('one', { file: time.file('one') });
+  await eventually('they are connected', () => state(again, two) === 'up' && state(two, again) === 'up');
+});
+
+test('two members that were parted from a founder together find it again (failure mode 35)', async () => {
+  using time = new Time();
+  await using sky = new Constellation({ now: time.now });
+  const one = await sky.open('one');
+  const [two, three] = [await sky.open('two'), await sky.open('three')];
+  time.value += 40 * day;
+  for (const node of [two, three]) await join(node, one);
+  await eventually('all are connected', () =>
+    [one, two, three].every(({ network }) => network.connected().length === 2),
+  );
+  for (const node of [two, three]) sky.hub.cut(one.identity.stack, node.identity.stack);
+  time.value += 21 * day;
+  await eventually('the founder renewed itself', () => expiresAt(one, one) > time.value + 80 * day);
+  time.value += 40 * day;
+  for (const node of [two, three]) sky.hub.heal(one.identity.stack, node.identity.stack);
+  await eventually('all are up', () =>
+    [two, three].every((node) => state(node, one) === 'up' && state(one, node) === 'up'),
+  );
+});
+
 test('a root that was changed while a stack was away is taken by it when it is back (failure mode 35)', async () => {
   using time = new Time();
   await using sky = new Constellation({ now: time.now });
@@ -214,4 +280,17 @@ test('what fails within a deed of the mesh undoes it: revoking, leaving, joining
   assert.deepEqual(three.registry.mesh(), mesh);
   await three.registry.join(token, soon());
   assert.equal(three.registry.mesh().id, one.registry.mesh().id);
+});
+
+test('a stack of a zone without an admin is renewed in time by one of another zone that it isn’t connected with', async () => {
+  using time = new Time();
+  await using sky = new Constellation({ now: time.now });
+  const one = await sky.open('one');
+  const two = await sky.open('two', { zone: 'east' });
+  await join(two, one);
+  const before = expiresAt(two, two);
+  // Who joined keeps the connection to who invited for a while.
+  await two.network.disconnect(one.registry.stack);
+  time.value += 61 * day;
+  await eventually('it is renewed', () => expiresAt(two, two) > before && before > time.value);
 });

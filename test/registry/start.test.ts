@@ -54,6 +54,9 @@ async function withFolder(run: (file: (name: string) => string) => Promise<void>
   }
 }
 
+/** A barrier that ends once others were met, however slow this machine is: after it nothing comes back to who was restored. */
+const patient = { barrierMs: 60_000 };
+
 const headOf = (node: Node, feed: string): { counter: number; sequence: number } | undefined =>
   node.database
     .prepare<{ counter: number; sequence: number }>('SELECT counter, sequence FROM registry_head WHERE feed = ?')
@@ -63,7 +66,7 @@ const heldBy = (node: Node): number =>
 
 test('a stack restored from a backup that is as many writes behind as it then makes is not quarantined, and loses nothing (failure mode 12)', async () => {
   await withFolder(async (file) => {
-    await using sky = new Constellation();
+    await using sky = new Constellation(patient);
     const one = await sky.open('one');
     const two = await sky.open('two', { file: file('two') });
     await join(two, one);
@@ -88,7 +91,7 @@ test('a stack restored from a backup that is as many writes behind as it then ma
 
 test('a record written since the start goes over the one that came back', async () => {
   await withFolder(async (file) => {
-    await using sky = new Constellation();
+    await using sky = new Constellation(patient);
     const one = await sky.open('one');
     const two = await sky.open('two', { file: file('two') });
     await join(two, one);
@@ -112,7 +115,7 @@ test('a record written since the start goes over the one that came back', async 
 
 test('what is written before others were asked is seen here at once, and by others once that is settled', async () => {
   await withFolder(async (file) => {
-    await using sky = new Constellation({ barrierMs: 60_000 });
+    await using sky = new Constellation(patient);
     const [one, two] = [await sky.open('one'), await sky.open('two', { file: file('two') })];
     await join(two, one);
     await eventually('they know of one another', () => one.network.connected().length === 1);
@@ -136,7 +139,7 @@ test('what is written before others were asked is seen here at once, and by othe
 
 test('what was held is there after the stack is ended before anybody was asked, and leaves then (failure mode 21)', async () => {
   await withFolder(async (file) => {
-    await using sky = new Constellation({ barrierMs: 60_000 });
+    await using sky = new Constellation(patient);
     const [one, two] = [await sky.open('one'), await sky.open('two', { file: file('two') })];
     await join(two, one);
     write(two, 'a', 'first');
@@ -221,7 +224,7 @@ test('a newcomer says that it is not in step until a round with a member is comp
   assert.deepEqual(shown, [50]);
 });
 
-test('of two stacks that run with one identity one stops signing after three epochs and says how it is mended (failure mode 13)', async () => {
+test('two stacks that run with one identity and outbid one another with new epochs both stop signing, and say how it is mended (failure mode 13)', async () => {
   await using sky = new Constellation({ antiEntropyMs: 20 });
   const [one, two] = await sky.mesh('one', 'two');
   const clone = await sky.open('clone', { identity: identityOf('two') });
@@ -239,10 +242,10 @@ test('of two stacks that run with one identity one stops signing after three epo
   };
   let round = 0;
   await eventually(
-    'one of them stops',
+    'both stop',
     () => {
       round += 1;
-      return [isRefused(two, `two ${round}`), isRefused(clone, `clone ${round}`)].some((each) => each);
+      return [isRefused(two, `two ${round}`), isRefused(clone, `clone ${round}`)].every((each) => each);
     },
     { timeoutMs: 20_000 },
   );
@@ -250,10 +253,10 @@ test('of two stacks that run with one identity one stops signing after three epo
   assert.ok(Math.max(...counters) < 15, `${counters}`);
 });
 
-test('of two copies of one home that go on in one epoch the others take nothing more, and at least one is told and stops (failure mode 13)', async () => {
+test('of two copies of one home that go on in one epoch the others take nothing more, and both are told and stop (failure mode 13)', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'hermesh-clone-'));
   try {
-    await using sky = new Constellation({ antiEntropyMs: 20 });
+    await using sky = new Constellation({ ...patient, antiEntropyMs: 20 });
     const one = await sky.open('one');
     const before = await sky.open('two', { file: path.join(folder, 'two.db') });
     await join(before, one);
@@ -268,7 +271,7 @@ test('of two copies of one home that go on in one epoch the others take nothing 
     for (const twin of twins) await eventually('it may sign', () => twin.registry.confirmed());
     const refused = new Set<Node>();
     let round = 0;
-    await eventually('one is refused', () => {
+    await eventually('both are refused', () => {
       round += 1;
       for (const twin of twins) {
         try {
@@ -278,7 +281,7 @@ test('of two copies of one home that go on in one epoch the others take nothing 
           refused.add(twin);
         }
       }
-      return refused.size > 0;
+      return refused.size === twins.length;
     });
     await eventually('it is known', () => one.registry.quarantined().includes(before.registry.stack));
   } finally {

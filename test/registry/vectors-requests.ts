@@ -25,6 +25,17 @@ function requestsOf(feed: string): Readonly<Record<string, Asked>> {
         ['an unknown key', { more: 1 }],
       ],
     },
+    '/hermesh/evidence/1.0.0': {
+      accepted: [{ known: [] }, { known: [[zeros(8), 1]] }, { give: [] }],
+      refused: [
+        ['a key of 7 bytes', { known: [[zeros(7), 1]] }],
+        ['501 owners', { known: Array(501).fill([zeros(8), 1]) }],
+        ['a signature of 63 bytes', { give: [Array(2).fill([zeros(1), zeros(63)])] }],
+        ['one head', { give: [[[zeros(1), zeros(64)]]] }],
+        ['65 pairs', { give: Array(65).fill(Array(2).fill([zeros(1), zeros(64)])) }],
+        ['both at once', { known: [], give: [] }],
+      ],
+    },
     '/hermesh/roster/1.0.0': {
       accepted: [{ paths: [zeros(63)] }, { want: [zeros(32)], give: [zeros(1)] }],
       refused: [

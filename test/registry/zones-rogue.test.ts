@@ -74,12 +74,28 @@ test('a forged summary, and one of a zone that its owner is not of, are refused 
   const forged = withBody(ofEast, (body) => ({ ...body, up: 99 }));
   const body = readValue((readValue(ofEast) as unknown[])[4] as Uint8Array) as object;
   const alien = ownRecord(here.registry.mesh().id, 'zone', 'east', { ...body, up: 98 }).wire;
-  await ask('zone', { have: [], summaries: [forged, alien] });
+  await assert.rejects(ask('zone', { have: [], summaries: [forged, alien] }), { code: 'refused' });
+  await ask('zone', { have: [], summaries: [alien] });
   assert.equal(heard()?.up, 1);
   assert.equal(heard()?.by, east.registry.stack);
   const own = ownRecord(here.registry.mesh().id, 'zone', 'west', { ...body, zone: 'west', up: 7 }).wire;
   await ask('zone', { have: [], summaries: [own] });
-  assert.equal(here.registry.zones().find(({ zone }) => zone === 'west')?.heard?.up, 7);
+  const west = here.registry.zones().find(({ zone }) => zone === 'west');
+  assert.deepEqual([west?.heard?.up, west?.stale], [7, false]);
+});
+
+test('what a gateway said long ago is not fresh to who hears it for the first time (failure mode 15)', async () => {
+  await using sky = new Constellation();
+  const { here, east, ask } = await withRogue(sky);
+  const of = (name: string) => here.registry.zones().find(({ zone }) => zone === name);
+  await eventually('east is heard of', () => of('east')?.heard?.by === east.registry.stack);
+  const { summaries } = (await ask('zone', { have: [], summaries: [] })) as { summaries: Uint8Array[] };
+  const ofEast = summaries.find((wire) => (readValue(wire) as unknown[])[3] === 'east');
+  const body = readValue((readValue(ofEast ?? new Uint8Array()) as unknown[])[4] as Uint8Array) as object;
+  const longAgo = { ...body, zone: 'west', up: 7, at: Date.now() - 10 * 60_000 };
+  await ask('zone', { have: [], summaries: [ownRecord(here.registry.mesh().id, 'zone', 'west', longAgo).wire] });
+  assert.deepEqual([of('west')?.heard?.up, of('west')?.stale], [7, true]);
+  assert.equal(of('east')?.stale, false);
 });
 
 test('a record that its owner did not sign, or that another zone owns, is not found (failure mode 15)', async () => {

@@ -26,8 +26,9 @@ export function answer(
     reply(new RegistryError('refused', `Cannot open "${protocol}": it isn't served for "${from}"`));
     return;
   }
-  const { maxRequestBytes, timeoutMs } = served.options;
+  const { maxRequestBytes, timeoutMs, refused } = served.options;
   if (request.byteLength > maxRequestBytes) {
+    refused?.(from, 'too-large');
     reply(new RegistryError('too-large', `Cannot ask "${protocol}": the request has ${request.byteLength} bytes`));
     return;
   }

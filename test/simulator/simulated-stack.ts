@@ -139,7 +139,7 @@ export class SimulatedStack {
         return database.inTransaction;
       },
       file: database.file,
-      prepare: (sql) => shared(sql, database.prepare(sql)),
+      prepare: (sql) => shared(sql, database.prepare(sql), life === firstLife),
       beforeCommit: (hook) => database.beforeCommit(hook),
       afterCommit: (hook) => database.afterCommit(hook),
       afterRollback: (hook) => database.afterRollback(hook),
@@ -165,25 +165,28 @@ export class SimulatedStack {
 const wholes = /FROM registry_(?:statement|head) ORDER BY/;
 /** Bytes by what they are: a thousand stacks hold the same thousand heads and certificates. */
 const bytesByText = new Map<string, Uint8Array>();
+/** Only what a mesh begins with is kept for sharing: what each later life reads is other heads, for ever. */
+const firstLife = 1;
 
 /** Gives rows whose bytes are the same objects for all stacks, so that a mesh of 1,000 fits into memory. */
 function shared<Statement extends { all(...values: unknown[]): unknown[] }>(
   sql: string,
   statement: Statement,
+  isKept: boolean,
 ): Statement {
   if (!wholes.test(sql)) return statement;
   const read = statement.all.bind(statement);
-  const all = (...values: unknown[]): unknown[] => read(...values).map((row) => sharedRow(row as object));
+  const all = (...values: unknown[]): unknown[] => read(...values).map((row) => sharedRow(row as object, isKept));
   return Object.assign(statement, { all });
 }
 
-function sharedRow(row: object): object {
+function sharedRow(row: object, isKept: boolean): object {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => {
       if (!(value instanceof Uint8Array)) return [name, value];
       const text = Buffer.from(value).toString('latin1');
       const known = bytesByText.get(text) ?? value;
-      bytesByText.set(text, known);
+      if (isKept) bytesByText.set(text, known);
       return [name, known];
     }),
   );

@@ -12,7 +12,7 @@ test('sixteen stacks that write and die and come again for a day agree all the t
   assert.deepEqual(report.violations, [], report.replay);
   const { heapBytesAnHour, sentBytesASecondFirst, sentBytesASecondLast } = report.outcome;
   context.diagnostic(JSON.stringify(report.outcome));
-  // Of all sixteen together; a mesh of one machine may grow by 1 MB an hour.
-  assert.ok((heapBytesAnHour ?? Number.NaN) < 1e6, `${heapBytesAnHour} bytes an hour`);
+  // Of all sixteen together, with what the witness notes of each change.
+  assert.ok((heapBytesAnHour ?? Number.NaN) < 500_000, `${heapBytesAnHour} bytes an hour`);
   assert.ok((sentBytesASecondLast ?? Number.NaN) < 1.5 * (sentBytesASecondFirst ?? Number.NaN));
 });

@@ -29,7 +29,7 @@ test('a change reaches the last of 1,000 stacks as the logarithm grows, and each
 /** The report also of a run in which a check broke: the command exits with 1 then. */
 async function changeAmong(stacks: number): Promise<Report> {
   const main = path.join(import.meta.dirname, 'main.ts');
-  const flags = ['--scenario', 'change', '--seed', 'scale', '--minutes', '0.5', '--changes', '20', '--json'];
+  const flags = ['--scenario', 'change', '--seed', 'scale', '--minutes', '0.5', '--changes', '60', '--json'];
   const done = promisify(execFile)(process.execPath, [...heap, main, '--stacks', `${stacks}`, ...flags], {
     maxBuffer: 64 * 1024 * 1024,
   });

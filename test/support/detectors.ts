@@ -69,8 +69,8 @@ export class Sky {
     if (!this.answers(one, other)) return;
     const [here, there] = [this.of(one), this.of(other)];
     const { give, want } = here.ledger.compare(there.ledger.names(this.now), this.now);
-    this.do(one, here.claims(there.ledger.claims(want, this.now), this.now));
-    this.do(other, there.claims(give, this.now));
+    this.do(one, here.claims(there.ledger.claims(want, this.now), this.now).deeds);
+    this.do(other, there.claims(give, this.now).deeds);
   }
 
   unlink(one: string, other: string): void {

@@ -65,7 +65,7 @@ type Raw = Awaited<ReturnType<typeof openRaw>>;
 
 /** Whether the other side gave anything on that protocol, or kept its stream open. */
 async function opens(node: Raw, address: string, protocol: string): Promise<boolean> {
-  const limit = AbortSignal.timeout(400);
+  const limit = AbortSignal.timeout(2_000);
   let stream: Stream | undefined;
   try {
     stream = await node.dialProtocol(multiaddr(address), protocol, { signal: limit });
