@@ -72,37 +72,29 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const engine = parts.use(await startPrivateEngine({ name: 'kiosk' }));
   const home = path.join(folder, 'home');
-  const start = async (): Promise<DaemonProcess> =>
-    parts.use(
-      await startDaemon('berlin', {
-        home,
-        flags: ['--engine', 'docker'],
-        environment: { DOCKER_HOST: `unix://${engine.socket}` },
-      }),
-    );
+  const start = (): Promise<DaemonProcess> => {
+    const environment = { DOCKER_HOST: `unix://${engine.socket}` };
+    return startDaemon('berlin', { home, flags: ['--engine', 'docker'], environment });
+  };
   await mkdir(path.join(home, 'secrets'), { recursive: true, mode: 0o700 });
   let berlin = await start();
+  // One that was ended already needs no end.
+  parts.defer(() => berlin[Symbol.asyncDispose]());
   const file = path.join(folder, 'manifest.json');
   const write = (manifest: object) => writeFile(file, JSON.stringify(manifest));
   await writeFile(path.join(folder, 'busybox'), await busyboxOf(), { mode: 0o755 });
   await write(manifestOf());
   const run = (...words: string[]) => berlin.json<Run>('hermesh', 'run', file, ...words);
-  const t0 = Date.now(); const tick = (w: string) => console.error(w, Date.now() - t0);
   const outcomes = ({ containers }: Run) => containers.map(({ name, outcome }) => `${name} ${outcome}`);
   const ask = async <T>(place: string): Promise<T> => JSON.parse(await callEngine(engine.socket, 'GET', place)) as T;
   const names = async (): Promise<string[]> =>
     (await ask<{ Names: string[] }[]>('/containers/json?all=1')).map(({ Names: [name = ''] }) => name.slice(1)).sort();
-
-  tick('begin');
   const unknown = await berlin.run('hermesh', ['run', file]);
   assert.match(unknown.stderr, /Cannot give the secret "password": this stack has none of that name/);
   assert.deepEqual(await names(), [], 'what it had begun is undone');
   await writeFile(path.join(home, 'secrets', 'password'), `${value}\n`, { mode: 0o600 });
-
-  tick('refused');
   const first = await run();
   assert.deepEqual(outcomes(first), ['kiosk-migrate started', 'kiosk-web started']);
-  tick('first');
   const page = async ({ containers }: Run) => {
     const address = containers.find(({ name }) => name === 'kiosk-web')?.published[0]?.address;
     return (await fetch(`http://${address}/index.html`)).text();
@@ -115,8 +107,6 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
 
   assert.deepEqual(outcomes(await run()), ['kiosk-migrate kept', 'kiosk-web kept'], 'the same run changes nothing');
   assert.deepEqual((await run('--dry-run')).drift, []);
-
-  tick('again');
   // Somebody changes a limit by hand.
   await docker('-H', `unix://${engine.socket}`, 'update', '--pids-limit', '99', 'kiosk-web');
   const status = await berlin.json<{ drift: Run['drift'] }>('hermesh', 'status');
@@ -128,7 +118,6 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
   assert.ok(dry.steps?.includes('put kiosk-web aside') && dry.containers.length === 0);
   assert.deepEqual(outcomes(await run()), ['kiosk-migrate kept', 'kiosk-web replaced']);
   await callEngine(engine.socket, 'POST', '/containers/kiosk-web/restart?t=0');
-  tick('restarted');
   const restarted = await berlin.json<{ drift: Run['drift'] }>('hermesh', 'status');
   assert.deepEqual(
     restarted.drift.map(({ name, what }) => `${name} ${what}`),
@@ -143,8 +132,6 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
     /\/containers\/web\/resources\/memory_mib: .*\/containers\/web\/security\/privileged: /s,
   );
   assert.deepEqual(await names(), before);
-
-  tick('refused2');
   // A version that never becomes healthy: the daemon is killed while it waits.
   await write(manifestOf({ command: shell('sleep 1000') }));
   const broken = berlin.run('hermesh', ['run', file]);
@@ -164,13 +151,11 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
     { timeoutMs: 30_000 },
   );
   await write(manifestOf());
-  tick('killed');
   const after = await run();
   assert.deepEqual(outcomes(after), ['kiosk-migrate kept', 'kiosk-web kept']);
 
   await berlin.json('hermesh', 'stop', 'kiosk');
   assert.deepEqual(await names(), []);
-  tick('stopped');
   const left = async () => ({
     networks: (await ask<{ Name: string }[]>('/networks')).map(({ Name }) => Name).filter((name) => /kiosk/.test(name)),
     volumes: (await ask<{ Volumes: { Name: string }[] }>('/volumes')).Volumes.map(({ Name }) => Name).filter((name) =>
@@ -181,8 +166,6 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
   await run();
   await berlin.json('hermesh', 'stop', 'kiosk', '--volumes');
   assert.deepEqual(await left(), { networks: [], volumes: [] });
-
-  tick('volumes');
   // Another stack takes the engine over, with what runs on it.
   await write({
     ...manifestOf(),
@@ -193,9 +176,7 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
   await rm(home, { recursive: true });
   await callEngine(engine.socket, 'DELETE', '/volumes/hermesh-owner');
   berlin = await start();
-  tick('third');
   assert.deepEqual(outcomes(await run()), ['kiosk-web adopted']);
-  tick('adopted');
   await berlin.json('hermesh', 'stop', 'kiosk', '--volumes');
   assert.deepEqual([await names(), await left()], [[], { networks: [], volumes: [] }]);
   await assert.rejects(access(path.join(home, 'secrets')), { code: 'ENOENT' });
