@@ -6,6 +6,12 @@ export interface EngineInfo {
   readonly kind: 'docker' | 'podman' | 'memory';
   readonly version: string;
   readonly operatingSystem: string;
+  /** Of the host that it runs containers on. */
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly platform: string;
+  /** Where it keeps images and volumes, as the host sees it. */
+  readonly folder: string;
 }
 
 export interface ContainerSummary {
@@ -13,6 +19,8 @@ export interface ContainerSummary {
   readonly name: string;
   readonly image: string;
   readonly state: ContainerState['status'];
+  /** Of its main process, where that has ended. */
+  readonly exitCode?: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -83,12 +91,66 @@ export interface ContainerSpec {
   readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly network: { readonly name: string; readonly aliases: readonly string[] };
+  /** Further networks, with the same aliases. */
+  readonly otherNetworks?: readonly string[];
   /** Bound to 127.0.0.1; hostPort 0 takes a free one. */
   readonly publish: readonly { readonly port: number; readonly hostPort: number }[];
   readonly restart: 'no' | 'on-failure' | 'unless-stopped' | 'always';
   readonly memoryBytes?: number;
   readonly nanoCpus?: number;
   readonly processes?: number;
+  /** Of /dev/shm. */
+  readonly shmBytes?: number;
+  readonly openFiles?: number;
+  readonly mounts?: readonly ContainerMount[];
+  readonly security?: ContainerSecurity;
+  /** Between SIGTERM and SIGKILL when it is stopped; 10 unless told. */
+  readonly graceSeconds?: number;
+}
+
+/** `host` is a file or folder of the host; what may be one is decided before a spec is made. */
+export type ContainerMount =
+  | { readonly kind: 'volume'; readonly source: string; readonly path: string; readonly readOnly: boolean }
+  | { readonly kind: 'host'; readonly source: string; readonly path: string; readonly readOnly: boolean }
+  | { readonly kind: 'memory'; readonly sizeBytes: number; readonly path: string; readonly readOnly: boolean };
+
+/** Capabilities without "CAP_"; what is left out is narrow. */
+export interface ContainerSecurity {
+  readonly readOnly?: boolean;
+  readonly capDrop?: readonly string[];
+  readonly capAdd?: readonly string[];
+  readonly mayGainPrivileges?: boolean;
+  readonly seccomp?: 'default' | 'unconfined';
+  readonly privileged?: boolean;
+  readonly devices?: readonly string[];
+  readonly hostNamespaces?: readonly ('network' | 'pid' | 'ipc' | 'uts')[];
+}
+
+/** What a container was created with and changed to since, as far as a spec can say it; lists are sorted. */
+export interface ContainerSettings {
+  readonly image: string;
+  readonly imageId: string;
+  /** Names of variables that its image doesn't have, or has with another value. */
+  readonly changedEnvironment: readonly string[];
+  /** Whether it runs another command than its image says. */
+  readonly changedCommand: boolean;
+  readonly mounts: readonly ContainerMount[];
+  readonly publish: readonly { readonly port: number; readonly hostPort: number }[];
+  readonly networks: readonly string[];
+  readonly restart: string;
+  /** 0 where there is no limit, or the engine's own. */
+  readonly memoryBytes: number;
+  readonly nanoCpus: number;
+  readonly processes: number;
+  readonly shmBytes: number;
+  readonly openFiles: number;
+  readonly security: Required<ContainerSecurity>;
+}
+
+/** A network or a volume. */
+export interface EngineThing {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 interface Cancel {
@@ -108,6 +170,8 @@ export interface Engine extends AsyncDisposable {
   containers(options: Cancel): Promise<readonly ContainerSummary[]>;
   /** Undefined where there is none of that id or name. */
   inspect(container: string, options: Cancel): Promise<ContainerState | undefined>;
+  /** Undefined where there is none of that id or name. */
+  settings(container: string, options: Cancel): Promise<ContainerSettings | undefined>;
   /** Events from now on. Ends when the signal is aborted; throws `engine-unreachable` when the engine goes. */
   events(options: Cancel): AsyncIterable<EngineEvent>;
   processes(container: string, options: Cancel): Promise<readonly ContainerProcess[]>;
@@ -133,10 +197,16 @@ export interface Engine extends AsyncDisposable {
   /** Idempotent. */
   createNetwork(name: string, labels: Readonly<Record<string, string>>, options: Cancel): Promise<void>;
   removeNetwork(name: string, options: Cancel): Promise<void>;
+  networks(options: Cancel): Promise<readonly EngineThing[]>;
+  /** Idempotent; one that is there keeps its labels and what is in it. */
+  createVolume(name: string, labels: Readonly<Record<string, string>>, options: Cancel): Promise<void>;
+  /** Removes what is in it too. No error where there is none. */
+  removeVolume(name: string, options: Cancel): Promise<void>;
+  volumes(options: Cancel): Promise<readonly EngineThing[]>;
   createContainer(spec: ContainerSpec, options: Cancel): Promise<string>;
   startContainer(container: string, options: Cancel): Promise<void>;
-  /** SIGTERM, then SIGKILL after `graceSeconds`. No error where it isn't running. */
-  stopContainer(container: string, options: Cancel & { readonly graceSeconds: number }): Promise<void>;
+  /** SIGTERM, then SIGKILL after `graceSeconds`, or after its own grace. No error where it isn't running. */
+  stopContainer(container: string, options: Cancel & { readonly graceSeconds?: number }): Promise<void>;
   /** No error where there is none. */
   removeContainer(container: string, options: Cancel): Promise<void>;
   renameContainer(container: string, name: string, options: Cancel): Promise<void>;

@@ -2,7 +2,10 @@
 export type { CiView, ContainerIntent } from './companion.ts';
 export { type Diagnosis, diagnose } from './diagnose.ts';
 export type {
+  ContainerMount,
   ContainerProcess,
+  ContainerSecurity,
+  ContainerSettings,
   ContainerSpec,
   ContainerState,
   ContainerSummary,
@@ -10,6 +13,7 @@ export type {
   Engine,
   EngineEvent,
   EngineInfo,
+  EngineThing,
   ListeningSocket,
   LogLine,
 } from './engine.ts';
@@ -26,12 +30,14 @@ export {
   identityOf,
   isAside,
   makeLabels,
-  makeNetworkLabels,
+  makeThingLabels,
   readLabels,
   specDigest,
+  thingOwner,
 } from './labels.ts';
 export { type MemoryControls, type MemoryImage, makeMemoryEngine } from './memory-engine.ts';
 export type { Answer } from './mind.ts';
 export { type CiChange, type EngineState, type Observer, type ObserverParts, openObserver } from './observe.ts';
 export { plain, redact } from './redact.ts';
-export { carryOutStep, type RunStep, type StepParts } from './run.ts';
+export { carryOutStep, type RunStep, type SecretFile, type StepParts } from './run.ts';
+export { settingsOfSpec } from './settings.ts';

@@ -11,6 +11,8 @@ export interface ContainerIdentity {
   readonly ci: string;
   readonly buildKey: string;
   readonly specDigest: string;
+  /** Names in the manifest of what it depends on, with "," between: stopping needs no manifest. */
+  readonly dependsOn: string;
 }
 
 const keys = {
@@ -21,6 +23,7 @@ const keys = {
   ci: 'io.hermesh.ci',
   buildKey: 'io.hermesh.build-key',
   specDigest: 'io.hermesh.spec',
+  dependsOn: 'io.hermesh.depends-on',
 } as const satisfies Record<keyof ContainerIdentity, string>;
 
 /** A container that a run put aside, to bring it back if the run fails; it has no CI meanwhile. */
@@ -60,9 +63,17 @@ export function identityOf(one: {
   return isNamed ? identity : undefined;
 }
 
-/** The labels of a network of a project. */
-export function makeNetworkLabels(stack: string, project: string): Record<string, string> {
+/** The labels of a network or a volume of a project. */
+export function makeThingLabels(stack: string, project: string): Record<string, string> {
   return { [keys.stack]: stack, [keys.project]: project };
+}
+
+/** Whose network or volume it is; undefined where no stack made it for a project. */
+export function thingOwner(
+  labels: Readonly<Record<string, string>>,
+): { readonly stack: string; readonly project: string } | undefined {
+  const { [keys.stack]: stack, [keys.project]: project } = labels;
+  return stack === undefined || project === undefined ? undefined : { stack, project };
 }
 
 /** The name of `sha256:` and the hex digest over the canonical JSON (RFC 8785) of what a container is made from. */

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import type {
   ContainerProcess,
+  ContainerSettings,
   ContainerSpec,
   ContainerState,
   ContainerUsage,
@@ -13,6 +14,7 @@ import type {
   LogLine,
 } from './engine.ts';
 import { EngineError } from './error.ts';
+import { settingsOfSpec } from './settings.ts';
 
 /** What an image does once it runs. */
 export interface MemoryImage {
@@ -40,6 +42,8 @@ export interface MemoryControls {
   /** From now on no call is answered and all streams break, until `mend`. */
   lose(): void;
   mend(): void;
+  /** What somebody changed about a container with another client. */
+  change(container: string, settings: Partial<ContainerSettings>): void;
 }
 
 interface Held {
@@ -49,6 +53,7 @@ interface Held {
   sockets: readonly ListeningSocket[];
   logs: LogLine[];
   stopped: boolean;
+  changed: Partial<ContainerSettings>;
 }
 
 /** `now` gives milliseconds since 1970. */
@@ -58,7 +63,8 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
 } {
   const held = new Map<string, Held>();
   const images = new Map<string, MemoryImage>();
-  const networks = new Set<string>();
+  const networks = new Map<string, Readonly<Record<string, string>>>();
+  const volumes = new Map<string, Readonly<Record<string, string>>>();
   const bus = new EventEmitter();
   bus.setMaxListeners(0);
   const engineId = randomUUID();
@@ -125,7 +131,16 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
   const engine: Engine = {
     async info({ signal }) {
       answer(signal);
-      return { id: engineId, kind: 'memory', version: '1', operatingSystem: 'memory' };
+      return {
+        id: engineId,
+        kind: 'memory',
+        version: '1',
+        operatingSystem: 'memory',
+        memoryBytes: 2 ** 34,
+        cpus: 4,
+        platform: 'linux/amd64',
+        folder: '/',
+      };
     },
     async containers({ signal }) {
       answer(signal);
@@ -134,12 +149,18 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
         name: state.name,
         image: state.image,
         state: state.status,
+        exitCode: state.exitCode,
         labels: state.labels,
       }));
     },
     async inspect(container, { signal }) {
       answer(signal);
       return find(container)?.state;
+    },
+    async settings(container, { signal }) {
+      answer(signal);
+      const one = find(container);
+      return one && { ...settingsOfSpec(one.spec), ...one.changed };
     },
     events({ signal }) {
       return stream<EngineEvent>(bus, 'event', signal, lost.signal, gone);
@@ -193,9 +214,29 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
       answer(signal);
       images.delete(reference);
     },
-    async createNetwork(name, _labels, { signal }) {
+    async createNetwork(name, labels, { signal }) {
       answer(signal);
-      networks.add(name);
+      if (!networks.has(name)) networks.set(name, labels);
+    },
+    async networks({ signal }) {
+      answer(signal);
+      return [...networks].map(([name, labels]) => ({ name, labels }));
+    },
+    async createVolume(name, labels, { signal }) {
+      answer(signal);
+      if (!volumes.has(name)) volumes.set(name, labels);
+    },
+    async removeVolume(name, { signal }) {
+      answer(signal);
+      const by = [...held.values()].find(({ spec }) =>
+        spec.mounts?.some((mount) => mount.kind === 'volume' && mount.source === name),
+      );
+      if (by) throw new EngineError('engine-failed', `Cannot remove volume "${name}": "${by.state.name}" uses it`);
+      volumes.delete(name);
+    },
+    async volumes({ signal }) {
+      answer(signal);
+      return [...volumes].map(([name, labels]) => ({ name, labels }));
     },
     async removeNetwork(name, { signal }) {
       answer(signal);
@@ -206,8 +247,9 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
       const doing = `create container "${spec.name}"`;
       const image = images.get(spec.image);
       if (!image) throw new EngineError('no-such-image', `Cannot ${doing}: no such image: ${spec.image}`);
-      if (!networks.has(spec.network.name))
-        throw new EngineError('engine-failed', `Cannot ${doing}: network ${spec.network.name} not found`);
+      for (const network of [spec.network.name, ...(spec.otherNetworks ?? [])])
+        if (!networks.has(network))
+          throw new EngineError('engine-failed', `Cannot ${doing}: network ${network} not found`);
       if (find(spec.name)) throw new EngineError('name-taken', `Cannot ${doing}: the name is already in use`);
       const id = randomUUID().replaceAll('-', '').padEnd(64, '0');
       const one: Held = {
@@ -216,6 +258,7 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
         sockets: [],
         logs: [],
         stopped: false,
+        changed: {},
         state: {
           id,
           name: spec.name,
@@ -232,13 +275,20 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
           finishedAt: undefined,
           environmentNames: image.environmentNames ?? [],
           command: image.command ?? ['/bin/service'],
-          addresses: [{ network: spec.network.name, address: '127.0.0.1' }],
+          addresses: [spec.network.name, ...(spec.otherNetworks ?? [])].map((network) => ({
+            network,
+            address: '127.0.0.1',
+          })),
           published: spec.publish.map(({ port, hostPort }) => ({
             port,
             hostAddress: '127.0.0.1',
             hostPort: hostPort === 0 ? nextPort++ : hostPort,
           })),
-          mounts: [],
+          mounts: (spec.mounts ?? []).map((mount) => ({
+            source: mount.kind === 'memory' ? '' : mount.source,
+            destination: mount.path,
+            readOnly: mount.readOnly,
+          })),
         },
       };
       held.set(id, one);
@@ -298,6 +348,10 @@ export function makeMemoryEngine({ now = Date.now }: { readonly now?: () => numb
     address(container, address) {
       const one = need(container, 'change');
       one.state = { ...one.state, addresses: one.state.addresses.map((known) => ({ ...known, address })) };
+    },
+    change(container, settings) {
+      const one = need(container, 'change');
+      one.changed = { ...one.changed, ...settings };
     },
     lose: () => lost.abort(),
     mend() {

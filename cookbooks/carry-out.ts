@@ -9,6 +9,7 @@ import {
   type RunStep,
   type StepParts,
 } from '#container-ci';
+import { actInOrder } from '#manifests';
 import { CookbookError } from './error.ts';
 import type { RunPlan } from './plan.ts';
 
@@ -47,6 +48,8 @@ export class RunFailure extends CookbookError {
   }
 }
 
+/** Starting more at once only makes each of them slower. */
+const stepsAtOnce = 4;
 /** Undoing has a deadline of its own, since the caller's signal may be what ended the run. */
 const undoTimeoutMs = 120_000;
 const diagnoseTimeoutMs = 10_000;
@@ -57,47 +60,84 @@ const reachablePauseMs = 250;
 /** Throws `RunFailure` (code `run-failed`), after undoing what this run did; the cause is the step's own error. */
 export async function carryOut(
   plan: RunPlan,
-  parts: StepParts & { readonly report?: (progress: RunProgress) => void },
+  parts: StepParts & {
+    readonly report?: (progress: RunProgress) => void;
+    /** Told when all that may fail the run is done, before what can't be brought back is removed. */
+    readonly ending?: () => void;
+  },
   { signal }: { readonly signal: AbortSignal },
 ): Promise<CarriedOut> {
   const { engine, now } = parts;
   const began = now();
   const done: DoneStep[] = [];
-  for (const [index, step] of plan.steps.entries()) {
+  const begun = new Set<number>();
+  let failure: { readonly step: RunStep; readonly cause: unknown } | undefined;
+  const carry = async (index: number, either: AbortSignal): Promise<void> => {
+    const step = plan.steps[index] as RunStep;
     const startedAt = now();
     const report = (state: RunProgress['state'], message: string): void =>
       parts.report?.({ step, index, steps: plan.steps.length, state, message, ms: now() - startedAt });
     report('begins', describe(step));
     try {
-      signal.throwIfAborted();
-      await carryOutStep(step, parts, { signal });
+      either.throwIfAborted();
+      begun.add(index);
+      await carryOutStep(step, parts, { signal: either });
       done.push({ step, ms: now() - startedAt });
       report('done', describe(step));
     } catch (cause) {
       report('failed', `${describe(step)}: ${messageOf(cause)}`);
-      const name = containerOf(step);
-      const look = { now, signal: AbortSignal.timeout(diagnoseTimeoutMs) };
-      const diagnosis = name === undefined ? undefined : await diagnose(engine, name, look).catch(() => undefined);
-      let end = 'what was done before it stays; the same can be asked for again';
-      if (!isFinal(step)) {
-        const failed = await undo(plan, [...done.map((one) => one.step), step], parts);
-        end =
-          failed.length === 0 ? 'what this run did is undone' : `not all of it could be undone: ${failed.join('; ')}`;
-        report('undone', end);
-      }
-      throw new RunFailure(step, explain(plan, step, cause, diagnosis, end), diagnosis, cause);
+      // The first is at fault; the others ended because of it.
+      failure ??= { step, cause };
+      throw cause;
     }
+  };
+  const acting = plan.steps.flatMap((step, index) => (isFinal(step) ? [] : [index]));
+  const ending = plan.steps.flatMap((step, index) => (isFinal(step) ? [index] : []));
+  const act = async (indexes: readonly number[]): Promise<void> => {
+    const needs = new Map(indexes.map((index) => [`${index}`, needsOf(plan, index, indexes)]));
+    await actInOrder([...needs.keys()], needs, { atOnce: stepsAtOnce, signal }, (name, either) =>
+      carry(Number(name), either),
+    );
+  };
+  try {
+    await act(acting);
+    if (ending.length > 0) parts.ending?.();
+    await act(ending);
+  } catch (cause) {
+    const { step, cause: own } = failure ?? { step: plan.steps[0] as RunStep, cause };
+    const name = containerOf(step);
+    const look = { now, signal: AbortSignal.timeout(diagnoseTimeoutMs) };
+    const diagnosis = name === undefined ? undefined : await diagnose(engine, name, look).catch(() => undefined);
+    let end = 'what was done before it stays; the same can be asked for again';
+    if (!isFinal(step)) {
+      const failed = await undo(
+        plan.steps.filter((_, index) => begun.has(index)),
+        engine,
+      );
+      end = failed.length === 0 ? 'what this run did is undone' : `not all of it could be undone: ${failed.join('; ')}`;
+      parts.report?.({ step, index: 0, steps: plan.steps.length, state: 'undone', message: end, ms: now() - began });
+    }
+    throw new RunFailure(step, explain(plan, step, own, diagnosis, end), diagnosis, own);
   }
   return { done, ms: now() - began };
 }
 
-/** Clearing away comes after the last thing that may fail the run, and ends what can't be brought back. */
-function isFinal(step: RunStep): boolean {
-  return step.do === 'stop' || step.do === 'remove' || step.do === 'remove-network';
+/** Indexes of those steps that the step waits for, as names. */
+function needsOf({ steps }: RunPlan, index: number, among: readonly number[]): string[] {
+  const known = new Set(among);
+  return (steps[index]?.after ?? []).filter((one) => known.has(one)).map(String);
 }
 
-/** The last first; the failed step may have been done in part. What can't be undone is told, and the rest goes on. */
-async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepParts): Promise<string[]> {
+/** Clearing away comes after the last thing that may fail the run, and ends what can't be brought back. */
+export function isFinal(step: RunStep): boolean {
+  return ['stop', 'remove', 'remove-network', 'remove-volume'].includes(step.do);
+}
+
+/**
+ * The last first; each step may have been done in part or not at all, so that a run whose end nobody saw can be undone too. Gives
+ * what couldn't be undone; the rest went on. Volumes stay: what is in them is not of the run alone.
+ */
+export async function undo(steps: readonly RunStep[], engine: StepParts['engine']): Promise<string[]> {
   const options = { signal: AbortSignal.timeout(undoTimeoutMs) };
   await untilReachable(engine, options);
   const failed: string[] = [];
@@ -108,9 +148,9 @@ async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepPa
   for (const step of [...steps].reverse()) {
     if (step.do === 'create')
       await attempt(`removing "${step.spec.name}"`, async () => {
-        // A name that was taken by somebody else belongs to them.
+        // A name that was taken by somebody else belongs to them, and one that was never given up to the one before.
         const found = await engine.inspect(step.spec.name, options);
-        if (found?.labels && sameLabels(found.labels, step.spec.labels))
+        if (found && found.id !== step.replaces && sameLabels(found.labels, step.spec.labels))
           await engine.removeContainer(found.id, options);
       });
     if (step.do === 'start' && !created.has(step.name))
@@ -120,12 +160,8 @@ async function undo(plan: RunPlan, steps: readonly RunStep[], { engine }: StepPa
         if (await engine.inspect(step.aside, options)) await engine.renameContainer(step.aside, step.name, options);
         if (step.ran && (await engine.inspect(step.name, options))) await engine.startContainer(step.name, options);
       });
-  }
-  if (steps.some((step) => step.do === 'ensure-network')) {
-    const left = await engine.containers(options).catch(() => undefined);
-    const prefix = `${plan.project}-`;
-    if (left && !left.some(({ name }) => name.startsWith(prefix)))
-      await attempt(`removing network "${plan.network}"`, () => engine.removeNetwork(plan.network, options));
+    if (step.do === 'ensure-network' && step.isNew)
+      await attempt(`removing network "${step.network}"`, () => engine.removeNetwork(step.network, options));
   }
   return failed;
 }
@@ -160,6 +196,10 @@ export function describe(step: RunStep): string {
   switch (step.do) {
     case 'ensure-network':
       return `make sure of network ${step.network}`;
+    case 'ensure-volume':
+      return `make sure of volume ${step.volume}`;
+    case 'put-secrets':
+      return `write the secrets of ${step.container}`;
     case 'pull':
       return `pull ${step.reference}`;
     case 'set-aside':
@@ -176,6 +216,8 @@ export function describe(step: RunStep): string {
       return `remove ${step.name}`;
     case 'remove-network':
       return `remove network ${step.network}`;
+    case 'remove-volume':
+      return `remove volume ${step.volume} and what is in it`;
   }
 }
 

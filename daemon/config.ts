@@ -1,4 +1,5 @@
 // The configuration of one daemon: flags over HOME/config.json over defaults. It alone reads the environment.
+import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import path from 'node:path';
 import { DaemonError } from './errors.ts';
@@ -25,6 +26,10 @@ export interface Config {
   readonly hermes: 'closed' | 'open';
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly dht: boolean;
+  /** A folder in memory for the files that containers find their secrets in. */
+  readonly secretsFolder: string;
+  /** A secret that the environment of the daemon has, as HERMESH_SECRET_NAME. */
+  readonly secretOf: (name: string) => string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -62,6 +67,8 @@ export async function readConfig(
     hermes: settings.hermes ?? 'closed',
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,
+    secretsFolder: `/dev/shm/hermesh-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`,
+    secretOf: (name) => environment[`HERMESH_SECRET_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`],
   };
 }
 

@@ -14,6 +14,7 @@ export type DaemonErrorCode =
   | 'bad-input'
   | 'not-found'
   | 'ambiguous'
+  | 'in-use'
   | 'busy'
   | 'unreachable'
   | 'ci-failed'

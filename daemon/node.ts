@@ -3,7 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
-import { type HealthStatus, openObserver } from '#container-ci';
+import { openObserver } from '#container-ci';
 import type { Cis } from '#daemon/cis';
 import { keepContainerRecords, makeCis, openLocalCis } from '#daemon/cis';
 import {
@@ -11,7 +11,6 @@ import {
   describeEngine,
   type EngineState,
   imagesOf,
-  keepSwept,
   lazyPackageSource,
   makeIntents,
   makePullAccess,
@@ -21,6 +20,8 @@ import {
   makeSweep,
   openEngineLink,
   openImages,
+  openJournal,
+  openSecrets,
   openSupply,
   stateNow,
 } from '#daemon/deploy';
@@ -30,7 +31,7 @@ import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
-import type { Member, Network, Registry } from '#registry';
+import type { Network } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
 import { holdingKind, openExchange } from '#registry/exchange';
 import { makeBaseSource, makeEngineBases } from './bases.ts';
@@ -45,7 +46,8 @@ import { makeMetrics } from './metrics.ts';
 import { problemOf } from './problem.ts';
 import { makeRegistryParts } from './registries.ts';
 import { callOperation, serveOperations } from './remote.ts';
-import { bindHome, daemonMigrations, openRegistrations } from './store.ts';
+import { describeStack, drainingOf, factsOf, healthOf, stackCi } from './self.ts';
+import { bindHome, daemonMigrations, openRegistrations, openUnfinishedRuns } from './store.ts';
 import { readVersion } from './version.ts';
 
 export interface Node extends AsyncDisposable {
@@ -217,6 +219,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry,
     pullAccess,
     registryAddress: () => `127.0.0.1:${port}`,
+    secrets: openSecrets({ home: config.home, folder: config.secretsFolder, fromEnvironment: config.secretOf }),
+    journal: openJournal(openUnfinishedRuns(database)),
+    home: config.home,
+    log: room('deploy'),
     deed,
     healthOf: (name) => observer?.cis().find((view) => view.containerName === name)?.health,
     now,
@@ -304,12 +310,17 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     },
     { kind: 'ci', name: config.name, body: stackCi(config.name) },
   ]);
+  const resuming = runs.resume({ signal: stopping.signal }).catch((error: unknown) => {
+    if (!stopping.signal.aborted) log.warn({ error }, 'what was broken off could not be looked at');
+  });
   parts.defer(() => {
     isReady = false;
     stopping.abort();
+    return resuming;
   });
   isReady = true;
-  parts.use(keepSwept(sweep, (error) => log.warn({ error }, 'the store could not be swept')));
+  // The store isn't swept by itself yet (keepSwept): what pulls, step results and statements count on is only known to be kept
+  // where records name it, so a person says when, with "hermesh prune".
 
   const all = parts.move();
   return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };
@@ -331,57 +342,7 @@ async function openTogether<A extends AsyncDisposable, B extends AsyncDisposable
   return [one.value, two.value, three.value];
 }
 
-function describeStack(config: Config, version: string, addresses: readonly string[], engine: EngineState): object {
-  return {
-    name: config.name,
-    site: config.site,
-    ...(config.region === undefined ? {} : { region: config.region }),
-    labels: config.labels,
-    addresses: [...addresses],
-    version,
-    ...(engine.state !== 'none' ? { engine: { id: engine.info.id, kind: engine.info.kind } } : {}),
-  };
-}
-
-/** A stack that is drained stays so when its daemon starts anew. */
-function drainingOf(registry: Registry): object {
-  const [own] = registry.directory.list<{ draining?: object }>({ kind: 'stack', stack: registry.stack });
-  return own?.body.draining ? { draining: own.body.draining } : {};
-}
-
-function stackCi(name: string): object {
-  return {
-    name,
-    type: 'tekton',
-    description: `the stack ${name}`,
-    capabilities: ['status'],
-    health: 'healthy',
-    services: [],
-  };
-}
-
-function factsOf(registry: Registry, name: string, version: string, startedAt: Date, engine: string) {
-  return {
-    name,
-    stack: registry.stack,
-    version,
-    startedAt,
-    engine,
-    members: registry
-      .members()
-      .map((member: Member) => ({ name: member.name, state: member.liveness.state, reason: member.liveness.why })),
-    cis: registry.directory
-      .list({ kind: 'ci', stack: registry.stack })
-      .filter((entry) => entry.name !== name)
-      .map((entry) => ({ name: entry.name, health: (entry.body as { health: string }).health })),
-  };
-}
-
 /** 32 random bits as a fraction, for jitter and the choice of peers. */
-function healthOf(registry: Registry, ci: string): HealthStatus | undefined {
-  return registry.directory.get<{ health: HealthStatus }>('ci', ci)?.body.health;
-}
-
 export function cryptoRandom(): number {
   return randomBytes(4).readUInt32BE() / 2 ** 32;
 }

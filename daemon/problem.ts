@@ -55,6 +55,7 @@ const outcomes: Record<Code, Outcome> = {
   'bad-input': invalid,
   'not-found': missing,
   ambiguous: conflict,
+  'in-use': conflict,
   busy: { status: 429, exitCode: 1 },
   'ci-failed': { status: 502, exitCode: 1 },
   stopping: away,
@@ -138,6 +139,7 @@ const outcomes: Record<Code, Outcome> = {
   'unknown-dependency': invalid,
   'missing-image': conflict,
   'foreign-container': conflict,
+  'over-ceiling': invalid,
   'run-failed': failed,
   // governance
   'event-too-large': invalid,

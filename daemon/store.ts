@@ -1,10 +1,11 @@
-// The SQL of the daemon: which stack a home belongs to, and the CIs that registered themselves over HTTP.
+// The SQL of the daemon: which stack a home belongs to, runs that haven't ended, and the CIs that registered themselves over HTTP.
 import type { Database } from '#registry';
 import { DaemonError } from './errors.ts';
 
 export const daemonMigrations = [
   `CREATE TABLE home (one INTEGER PRIMARY KEY CHECK (one = 1), stack TEXT NOT NULL) STRICT;
    CREATE TABLE registration (id TEXT PRIMARY KEY, body TEXT NOT NULL, token_hash TEXT NOT NULL) STRICT;`,
+  'CREATE TABLE unfinished_run (project TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;',
 ] as const;
 
 export interface RegistrationRow {
@@ -46,5 +47,25 @@ export function openRegistrations(database: Database): Registrations {
     list: () => list.all() as RegistrationRow[],
     put: ({ id, body, tokenHash }) => void put.run(id, body, tokenHash),
     remove: (id) => void remove.run(id),
+  };
+}
+
+/** Runs and stops that are going on, or whose daemon ended in the middle; `body` is JSON. */
+export interface UnfinishedRuns {
+  list(): readonly { readonly project: string; readonly body: string }[];
+  put(project: string, body: string): void;
+  remove(project: string): void;
+}
+
+export function openUnfinishedRuns(database: Database): UnfinishedRuns {
+  const list = database.prepare('SELECT project, body FROM unfinished_run ORDER BY project');
+  const put = database.prepare(
+    'INSERT INTO unfinished_run (project, body) VALUES (?, ?) ON CONFLICT (project) DO UPDATE SET body = excluded.body',
+  );
+  const remove = database.prepare('DELETE FROM unfinished_run WHERE project = ?');
+  return {
+    list: () => list.all() as { project: string; body: string }[],
+    put: (project, body) => void put.run(project, body),
+    remove: (project) => void remove.run(project),
   };
 }

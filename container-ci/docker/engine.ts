@@ -4,10 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { Engine, EngineEvent, ListeningSocket, LogLine } from '../engine.ts';
 import { EngineError } from '../error.ts';
+import { bodyOf } from './body.ts';
 import { type Caller, makeCaller, readLines } from './call.ts';
-import { bodyOf } from './create-body.ts';
 import { makeLogDecoder } from './log-frames.ts';
 import { parseListening, readSocketInodes } from './proc-net.ts';
+import { settingsOf } from './settings.ts';
+import { makeThings } from './things.ts';
 import { eventOf, processesOf, stateOf, summaryOf, usageOf } from './translate.ts';
 
 /** Where the engine listens unless told otherwise. */
@@ -18,6 +20,8 @@ const maxLogLines = 10_000;
 /** Pulls and stops take longer than a look. */
 const pullTimeoutMs = 15 * 60_000;
 const removeTimeoutMs = 120_000;
+/** As long as a manifest may give a container to end. */
+const maxGraceSeconds = 3600;
 /** Between two looks at whether somebody else's removal is done. */
 const removingPauseMs = 100;
 
@@ -105,10 +109,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
 
   return {
     async info({ signal }) {
-      const info = await call.json<{ ID: string; ServerVersion: string; OperatingSystem: string }>('ask the engine', {
-        path: '/info',
-        signal: until(signal),
-      });
+      const info = await call.json<EngineAnswer>('ask the engine', { path: '/info', signal: until(signal) });
       const version = await call.json<Docker.DockerVersion>('ask the engine', {
         path: '/version',
         signal: until(signal),
@@ -119,6 +120,10 @@ function makeEngine(call: Caller, now: () => number): Engine {
         kind: isPodman ? 'podman' : 'docker',
         version: info.ServerVersion,
         operatingSystem: info.OperatingSystem,
+        memoryBytes: info.MemTotal ?? 0,
+        cpus: info.NCPU ?? 0,
+        platform: `${info.OSType ?? 'linux'}/${architectures[info.Architecture ?? ''] ?? info.Architecture ?? ''}`,
+        folder: info.DockerRootDir ?? '',
       };
     },
 
@@ -132,6 +137,17 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
 
     inspect,
+
+    async settings(container, { signal }) {
+      const found = await inspectRaw(container, until(signal));
+      if (found === undefined) return undefined;
+      const image = await call.json<Docker.ImageInspectInfo | undefined>(`read the image of "${container}"`, {
+        path: `/images/${found.Image}/json`,
+        absent: undefined,
+        signal: until(signal),
+      });
+      return settingsOf(found, image);
+    },
 
     events({ signal }) {
       // Asked for from this moment on, so that nothing is lost before the first event is awaited.
@@ -253,30 +269,7 @@ function makeEngine(call: Caller, now: () => number): Engine {
       });
     },
 
-    async createNetwork(name, labels, { signal }) {
-      const doing = `create network "${name}"`;
-      const found = await call.json<{ Name: string }[]>(doing, {
-        path: '/networks',
-        query: { filters: JSON.stringify({ name: [name] }) },
-        signal: until(signal),
-      });
-      if (found.some((network) => network.Name === name)) return;
-      await call.json(doing, {
-        method: 'POST',
-        path: '/networks/create',
-        body: { Name: name, CheckDuplicate: true, Driver: 'bridge', Labels: labels },
-        signal: until(signal),
-      });
-    },
-
-    async removeNetwork(name, { signal }) {
-      await call.json(`remove network "${name}"`, {
-        method: 'DELETE',
-        path: `/networks/${encodeURIComponent(name)}`,
-        absent: undefined,
-        signal: until(signal),
-      });
-    },
+    ...makeThings(call, until),
 
     async createContainer(spec, { signal }) {
       const made = await call.json<{ Id: string }>(`create container "${spec.name}"`, {
@@ -286,6 +279,14 @@ function makeEngine(call: Caller, now: () => number): Engine {
         body: bodyOf(spec),
         signal: until(signal),
       });
+      for (const network of spec.otherNetworks ?? []) {
+        await call.json(`connect "${spec.name}" to network "${network}"`, {
+          method: 'POST',
+          path: `/networks/${encodeURIComponent(network)}/connect`,
+          body: { Container: made.Id, EndpointConfig: { Aliases: spec.network.aliases } },
+          signal: until(signal),
+        });
+      }
       return made.Id;
     },
 
@@ -301,9 +302,9 @@ function makeEngine(call: Caller, now: () => number): Engine {
       await call.json(`stop container "${container}"`, {
         method: 'POST',
         path: pathOf(container, 'stop'),
-        query: { t: graceSeconds },
+        query: graceSeconds === undefined ? {} : { t: graceSeconds },
         absent: undefined,
-        timeoutMs: graceSeconds * 1000 + removeTimeoutMs,
+        timeoutMs: (graceSeconds ?? maxGraceSeconds) * 1000 + removeTimeoutMs,
         signal: until(signal),
       });
     },
@@ -352,6 +353,21 @@ function makeEngine(call: Caller, now: () => number): Engine {
     },
   };
 }
+
+/** What `/info` has of what we read. */
+interface EngineAnswer {
+  readonly ID: string;
+  readonly ServerVersion: string;
+  readonly OperatingSystem: string;
+  readonly OSType?: string;
+  readonly Architecture?: string;
+  readonly MemTotal?: number;
+  readonly NCPU?: number;
+  readonly DockerRootDir?: string;
+}
+
+/** The engine says what the kernel says; platforms are named otherwise. */
+const architectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
 
 function pathOf(container: string, verb?: string): string {
   return ['/containers', encodeURIComponent(container), ...(verb === undefined ? [] : [verb])].join('/');

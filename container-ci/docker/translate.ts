@@ -12,6 +12,8 @@ export function summaryOf(found: Docker.ContainerInfo): ContainerSummary {
     name: nameOf(found.Names[0] ?? found.Id.slice(0, 12)),
     image: found.Image,
     state: statusOf(found.State),
+    // The list has it only in words: "Exited (0) 5 minutes ago".
+    exitCode: exitCodeOf(found.Status),
     labels: found.Labels ?? {},
   };
 }
@@ -144,6 +146,11 @@ export function errorOf(error: unknown, doing: string, endpoint: string): Engine
     return new EngineError('no-such-container', cannot, { cause: error });
   if (statusCode === 409 && /already in use/.test(said)) return new EngineError('name-taken', cannot, { cause: error });
   return new EngineError('engine-failed', cannot, { cause: error });
+}
+
+function exitCodeOf(said: string | undefined): number | undefined {
+  const code = /^Exited \((\d+)\)/.exec(said ?? '')?.[1];
+  return code === undefined ? undefined : Number(code);
 }
 
 function nameOf(name: string): string {

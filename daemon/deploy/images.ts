@@ -9,7 +9,6 @@ import type { BaseSource } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
 import { makeBaseSource } from '../bases.ts';
 import { DaemonError } from '../errors.ts';
-import type { BuildRecord, ManifestRecord } from '../kinds.ts';
 
 /** What long work needs beside its input. */
 export interface Work {
@@ -49,12 +48,6 @@ const maxFileBytes = 64 * 1024 * 1024;
 
 /** As large as a manifest may be, with its defaults written out. */
 const maxManifestBytes = 2 * 1024 * 1024;
-
-export interface RecordChange {
-  readonly kind: string;
-  readonly name: string;
-  readonly body: unknown;
-}
 
 /** Reads and checks a manifest; throws ManifestError with every problem in it. */
 export async function loadManifest(file: string): Promise<LoadedManifest> {
@@ -131,32 +124,6 @@ export function openImages(
       return parseManifest(Buffer.from(bytes).toString('utf8'), { file: digest });
     },
   };
-}
-
-/** The records of a build: one of the manifest, one of each image. */
-export function recordsOf({ manifest, digest, build }: BuiltManifest): readonly RecordChange[] {
-  const body: ManifestRecord = {
-    digest,
-    project: manifest.project.name,
-    containers: Object.keys(manifest.containers).sort(),
-    sizeBytes: Buffer.byteLength(canonicalJson(manifest)),
-  };
-  return [
-    { kind: 'manifest', name: digest, body },
-    ...build.images.map((image): RecordChange => {
-      const record: BuildRecord = {
-        project: manifest.project.name,
-        container: image.container,
-        manifestDigest: digest,
-        buildKey: image.buildKey,
-        platform: image.platform,
-        digest: image.digest,
-        configDigest: image.configDigest,
-        sizeBytes: image.sizeBytes,
-      };
-      return { kind: 'build', name: image.buildKey, body: record };
-    }),
-  ];
 }
 
 async function readText(file: string, mend: string): Promise<string> {

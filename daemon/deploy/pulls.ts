@@ -1,5 +1,6 @@
 // Images from other stacks: all blobs of one, each from several peers at once; and a store that brings what an engine asks for.
 import { z } from 'zod';
+import type { RecordChange } from '#daemon/records';
 import { type BlobStore, type Digest, isDigest } from '#manifests';
 import {
   formatReference,
@@ -15,7 +16,6 @@ import type { Exchange } from '#registry/exchange';
 import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
-import type { RecordChange } from './images.ts';
 
 export interface Pulled {
   readonly digest: Digest;

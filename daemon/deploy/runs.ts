@@ -1,19 +1,16 @@
 // Carrying out a manifest on this stack: built, planned, started bottom-up, stopped top-down, and told to the mesh.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ContainerSummary, HealthStatus } from '#container-ci';
+import type { ContainerSummary } from '#container-ci';
 import { engineName, identityOf } from '#container-ci';
-import { carryOut, ciName, planRun, planStop, type RunPlan } from '#cookbooks';
-import { type Digest, isDigest } from '#manifests';
-import type { Registry } from '#registry';
-import type { Do, OperationCall } from '../deed.ts';
+import { ciName, type Drift, describe, planStop } from '#cookbooks';
+import { readRevision, writtenBy } from '#daemon/records';
+import type { OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
-import type { RunRecord } from '../kinds.ts';
-import type { EngineLink } from './engine-link.ts';
-import type { BuildOptions, BuiltManifest, Images } from './images.ts';
-import { recordsOf } from './images.ts';
-import type { PullAccess } from './pull-access.ts';
-import type { Pulls } from './pulls.ts';
-import type { Supply } from './supply.ts';
+import { execute, finish, ownRuns, type RunParts, recordOf, specRequest, started, stopped, sweep } from './ending.ts';
+import type { BuildOptions, BuiltManifest } from './images.ts';
+import { revive } from './revive.ts';
+import { adoptedBy, imagesOfRecord, readDrift, surveyRun } from './situation.ts';
+import type { Unfinished } from './unfinished.ts';
 
 /** The CIs' own probes come at least this often while a container starts. */
 const settleMs = 5_000;
@@ -26,7 +23,8 @@ export interface StartedContainer {
   readonly container: string;
   readonly id: string;
   readonly ci: string;
-  readonly outcome: 'started' | 'kept' | 'replaced';
+  /** `adopted`: another stack had started it, and it is as the manifest says. */
+  readonly outcome: 'started' | 'kept' | 'replaced' | 'adopted';
   readonly published: { readonly port: number; readonly address: string }[];
 }
 
@@ -35,36 +33,30 @@ export interface RunOutcome {
   readonly manifestDigest: string;
   readonly containers: StartedContainer[];
   readonly removed: string[];
+  /** How what ran differed from the manifest before. */
+  readonly drift: readonly Drift[];
+  /** What would be done, in words; only where that was asked for, and nothing is done then. */
+  readonly steps?: string[];
 }
 
 export interface Runs {
   build(file: string, options: BuildOptions, call: OperationCall): Promise<BuiltManifest>;
   /** Builds and runs; what runs already as the manifest says is kept. On failure, what this run started is removed. */
-  run(file: string, call: OperationCall): Promise<RunOutcome>;
+  run(file: string, options: { readonly dryRun: boolean }, call: OperationCall): Promise<RunOutcome>;
   /** Gives the names of the containers that it removed; throws `not-found` where nothing of the project is here. */
-  stop(project: string, call: OperationCall): Promise<readonly string[]>;
+  stop(project: string, options: { readonly volumes: boolean }, call: OperationCall): Promise<readonly string[]>;
+  /** How what this stack runs differs from what it was meant to; undefined where the engine can't be asked. */
+  drift(options: { readonly signal: AbortSignal }): Promise<readonly Drift[] | undefined>;
+  /** Ends what a daemon that was killed left in the middle, and gives secrets back to containers after a restart of the host. */
+  resume(options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
-interface Parts {
-  readonly images: Images;
-  readonly supply: Supply;
-  readonly pulls: Pulls;
-  readonly engine: EngineLink;
-  readonly registry: Pick<Registry, 'stack' | 'write'>;
-  readonly pullAccess: PullAccess;
-  readonly registryAddress: () => string;
-  readonly deed: Do;
-  /** The health of the CI of a container, by the engine's name of it; undefined where it has none yet. */
-  readonly healthOf: (containerName: string) => HealthStatus | undefined;
-  readonly now: () => number;
-}
-
-export function makeRuns(parts: Parts): Runs {
-  const { images, engine, registry, deed } = parts;
+export function makeRuns(parts: RunParts): Runs {
+  const { images, supply, pulls, engine: link, registry, deed, journal, secrets, log } = parts;
   const isBusy = new Set<string>();
 
   /** One change of a project at a time: two plans made from one state would undo one another. */
-  const alone = async <T>(project: string, work: () => Promise<T>): Promise<T> => {
+  const alone = async <T>(project: string, { signal }: { signal: AbortSignal }, work: () => Promise<T>): Promise<T> => {
     if (isBusy.has(project)) {
       throw new DaemonError('busy', `Cannot change "${project}" now: another run or stop of it is going on`, {
         mayRetry: true,
@@ -73,6 +65,7 @@ export function makeRuns(parts: Parts): Runs {
     }
     isBusy.add(project);
     try {
+      await finish(parts, project, signal);
       return await work();
     } finally {
       isBusy.delete(project);
@@ -81,148 +74,180 @@ export function makeRuns(parts: Parts): Runs {
 
   const build: Runs['build'] = async (file, options, call) => {
     const built = await images.build(file, options, call);
-    const holdings = await parts.pulls.holdings(built.build.images.map((image) => image.digest));
+    const revision = await readRevision(built.directory, call);
+    const made = { ...built, images: built.build.images, revision };
+    const { changes, differs } = writtenBy(made, registry.directory, registry.stack);
+    if (differs.length > 0)
+      log.warn({ builds: differs }, 'the same inputs gave another image than before: the first stays recorded');
+    const holdings = await pulls.holdings(built.build.images.map((image) => image.digest));
     deed(
       call,
       {
         type: 'build.made',
         subject: built.digest,
-        data: { project: built.manifest.project.name, images: built.build.images.length },
+        data: { project: built.manifest.project.name, images: built.build.images.length, differs },
       },
-      () => registry.write([...recordsOf(built), ...holdings]),
+      () => registry.write([...changes, ...holdings]),
     );
     return built;
   };
 
   return {
     build,
-    async run(file, call) {
+    async run(file, { dryRun }, call) {
       // Without an engine nothing is built first.
-      engine.require();
-      const built = await build(file, { useCache: true }, call);
-      await parts.supply.require(built, call);
-      return alone(built.manifest.project.name, () => start(parts, built, call));
+      link.require();
+      if (!dryRun) {
+        const built = await build(file, { useCache: true }, call);
+        await supply.require(built, call);
+        return alone(built.manifest.project.name, call, () => start(parts, built, call));
+      }
+      const built = await images.build(file, { useCache: true }, call);
+      const { plan, drift } = await survey(parts, built, call);
+      const steps = plan.steps.filter((step) => step.do !== 'wait' && step.do !== 'ensure-volume').map(describe);
+      const { digest: manifestDigest } = built;
+      return { project: plan.project, manifestDigest, containers: [], removed: [], drift, steps };
     },
-    stop: (project, call) =>
-      alone(project, async () => {
-        const running = await engine.require().containers(call);
-        const plan = planStop({ project, running, stack: registry.stack });
-        const removed = running.filter((one) => belongsTo(one, registry.stack, project)).map(({ name }) => name);
-        if (removed.length === 0) {
+    stop: (project, { volumes }, call) =>
+      alone(project, call, async () => {
+        const engine = link.require();
+        const [running, networks, kept] = await Promise.all([
+          engine.containers(call),
+          engine.networks(call),
+          engine.volumes(call),
+        ]);
+        const adopted = adoptedBy(recordOf(parts, project));
+        const plan = planStop({
+          project,
+          running,
+          networks,
+          volumes: kept,
+          stack: registry.stack,
+          adopted,
+          withVolumes: volumes,
+        });
+        const removed = plan.steps.flatMap((step) => (step.do === 'remove' ? [step.name] : []));
+        if (plan.steps.every((step) => step.do === 'remove-network')) {
           throw new DaemonError('not-found', `Cannot stop "${project}": no container of it is on this stack`, {
             mend: 'hermesh ls run',
           });
         }
+        journal.begin(project, {
+          act: 'stop',
+          plan,
+          isEnding: true,
+          manifestDigest: undefined,
+          digests: {},
+          entry: call.entry,
+        });
         await execute(parts, plan, call);
-        deed(call, { type: 'run.stopped', subject: project, data: { removed } }, () =>
-          registry.write([{ kind: 'run', name: project, body: undefined }]),
-        );
+        await stopped(parts, project, removed, call);
         return removed;
       }),
+    async drift(options) {
+      const { engine } = link;
+      if (!engine) return undefined;
+      const [running, info] = await Promise.all([engine.containers(options), engine.info(options)]);
+      const all: Drift[] = [];
+      for (const { body: record } of ownRuns(parts)) {
+        const manifest = await images.manifest(record.manifestDigest);
+        if (!manifest) continue;
+        const wanted = imagesOfRecord(record, info.platform, manifest);
+        // A container without an image never ran here: its run was before the manifest had it.
+        const known = Object.entries(manifest.containers).filter(([name]) =>
+          wanted.some((one) => one.container === name),
+        );
+        const request = {
+          ...specRequest(parts, { ...manifest, containers: Object.fromEntries(known) }, record.manifestDigest),
+          platform: info.platform,
+          images: wanted,
+        };
+        all.push(...(await readDrift(engine, request, record, running, options)));
+      }
+      return all;
+    },
+    async resume({ signal }) {
+      if (!link.engine) return;
+      for (const project of journal.projects())
+        await alone(project, { signal }, async () => undefined).catch((error: unknown) =>
+          log.warn({ project, error }, 'a run that was broken off could not be ended'),
+        );
+      await revive(
+        link.engine,
+        secrets,
+        ownRuns(parts),
+        images,
+        (manifest, digest) => specRequest(parts, manifest, digest),
+        {
+          log,
+          signal,
+        },
+      );
+    },
   };
 }
 
-async function start(
-  parts: Parts,
-  { manifest, digest, build }: BuiltManifest,
-  call: OperationCall,
-): Promise<RunOutcome> {
-  const { engine: link, registry, deed } = parts;
-  const engine = link.require();
+async function survey(parts: RunParts, { manifest, digest, build }: BuiltManifest, call: { signal: AbortSignal }) {
+  const engine = parts.engine.require();
+  const wanted = { ...specRequest(parts, manifest, digest), images: build.images, home: parts.home };
+  return surveyRun(engine, await engine.info(call), wanted, recordOf(parts, manifest.project.name), call);
+}
+
+async function start(parts: RunParts, built: BuiltManifest, call: OperationCall): Promise<RunOutcome> {
+  const { registry, journal } = parts;
+  const { manifest, digest, build } = built;
+  const engine = parts.engine.require();
   const project = manifest.project.name;
-  const before = await engine.containers(call);
-  const plan = planRun({
-    manifest,
-    manifestDigest: digest,
-    images: build.images,
-    running: before,
-    stack: registry.stack,
-    registryAddress: parts.registryAddress(),
-  });
-  await execute(parts, plan, call);
-  await settled(
-    parts,
-    plan.tiers.flat().map((container) => engineName(project, container)),
-    call.signal,
+  const { plan, drift, before } = await survey(parts, built, call);
+  const platform = (await engine.info(call)).platform;
+  const digests = Object.fromEntries(
+    build.images.filter((one) => one.platform === platform).map((one) => [one.container, one.digest as string]),
   );
+  const run: Unfinished = { act: 'run', plan, isEnding: false, manifestDigest: digest, digests, entry: call.entry };
+  journal.begin(project, run);
+  try {
+    await execute(parts, plan, call);
+  } catch (error) {
+    // It was undone, or is at its end with only old containers to remove, which the next run does.
+    journal.end(project);
+    await sweep(parts, project, engine);
+    throw error;
+  }
+  const names = plan.tiers.flat().map((container) => engineName(project, container));
+  await settled(parts, names, call.signal);
+  const states = await started(parts, run, engine, call);
+  await sweep(parts, project, engine);
 
   const earlier = new Map(before.map((one) => [one.name, one]));
-  const containers: StartedContainer[] = [];
-  for (const container of plan.tiers.flat()) {
-    const name = engineName(project, container);
-    const state = await engine.inspect(name, call);
-    if (!state) continue;
-    containers.push({
-      name,
+  const outcomeOf = (name: string): StartedContainer['outcome'] => {
+    if (plan.adopted.includes(name)) return 'adopted';
+    return plan.kept.includes(name) ? 'kept' : earlier.has(name) ? 'replaced' : 'started';
+  };
+  const containers = states.map(
+    ({ container, state }): StartedContainer => ({
+      name: state.name,
       container,
       id: state.id,
       ci: ciName(manifest, container),
-      outcome: plan.kept.includes(name) ? 'kept' : earlier.has(name) ? 'replaced' : 'started',
+      outcome: outcomeOf(state.name),
       published: state.published.map(({ port, hostAddress, hostPort }) => ({
         port,
         address: `${hostAddress}:${hostPort}`,
       })),
-    });
-  }
-  const record: RunRecord = {
-    project,
-    manifestDigest: digest,
-    containers: containers.map(({ name, container, id }) => ({
-      name,
-      container,
-      id,
-      digest: build.images.find((image) => image.container === container)?.digest ?? digest,
-    })),
-  };
-  deed(call, { type: 'run.started', subject: project, data: { manifestDigest: digest } }, () =>
-    registry.write([{ kind: 'run', name: project, body: record }]),
+    }),
   );
-  return { project, manifestDigest: digest, containers, removed: removedBy(plan, before, registry.stack, manifest) };
+  const wanted = new Set(names);
+  const removed = before
+    .filter((one) => belongsTo(one, registry.stack, project) && !wanted.has(one.name))
+    .map(({ name }) => name);
+  return { project, manifestDigest: digest, containers, removed, drift };
 }
 
 /** What was just found healthy is so for its CI too a moment later; whoever looks after the run sees what the run said. */
-async function settled({ healthOf, now }: Parts, names: readonly string[], signal: AbortSignal): Promise<void> {
+async function settled({ healthOf, now }: RunParts, names: readonly string[], signal: AbortSignal): Promise<void> {
   const end = now() + settleMs;
   const isOpen = (name: string): boolean => [undefined, 'starting'].includes(healthOf(name));
   while (names.some(isOpen) && now() < end) await sleep(settleEveryMs, undefined, { signal });
-}
-
-async function execute({ engine, pullAccess, now }: Parts, plan: RunPlan, call: OperationCall): Promise<void> {
-  await carryOut(
-    plan,
-    {
-      engine: engine.require(),
-      login: (reference) => pullAccess.grant(repositoryOf(reference), imageOf(reference)),
-      now,
-      report: ({ state, message, index, steps }) => {
-        if (state !== 'done') call.report({ message, fraction: index / Math.max(1, steps) });
-      },
-    },
-    call,
-  );
-}
-
-/** `127.0.0.1:8001/shop/api@sha256:…` is of the repository `shop/api`. */
-function repositoryOf(reference: string): string {
-  const withoutDigest = reference.split('@')[0] ?? reference;
-  return withoutDigest.slice(withoutDigest.indexOf('/') + 1);
-}
-
-function imageOf(reference: string): { readonly image?: Digest } {
-  const digest = reference.split('@')[1] ?? '';
-  return isDigest(digest) ? { image: digest } : {};
-}
-
-function removedBy(
-  plan: RunPlan,
-  before: readonly ContainerSummary[],
-  stack: string,
-  manifest: BuiltManifest['manifest'],
-): string[] {
-  const wanted = new Set(
-    Object.keys(manifest.containers).map((container) => engineName(manifest.project.name, container)),
-  );
-  return before.filter((one) => belongsTo(one, stack, plan.project) && !wanted.has(one.name)).map(({ name }) => name);
 }
 
 function belongsTo(one: ContainerSummary, stack: string, project: string): boolean {

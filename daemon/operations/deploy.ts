@@ -30,9 +30,21 @@ const container = z.object({
   container: z.string(),
   id: z.string(),
   ci: z.string(),
-  outcome: z.enum(['started', 'kept', 'replaced']),
+  outcome: z.enum(['started', 'kept', 'replaced', 'adopted']),
   published: z.array(z.object({ port: z.int(), address: z.string() })),
 });
+
+export const drift = z.object({
+  project: z.string(),
+  name: z.string(),
+  what: z.string(),
+  expected: z.string(),
+  actual: z.string(),
+});
+
+export function sayDrift(one: z.output<typeof drift>): string {
+  return `${one.name}: ${one.what}: expected ${one.expected}, found ${one.actual}`;
+}
 
 export const build = declare({
   name: 'build',
@@ -122,12 +134,17 @@ export const run = declare({
   name: 'run',
   title: 'Run a manifest',
   sentence: 'Builds a manifest and starts its containers bottom-up, each when what it depends on is healthy.',
-  input: z.object({ file }),
+  input: z.object({
+    file,
+    dryRun: z.boolean().default(false).describe('only say what would be done and what differs from the manifest'),
+  }),
   output: z.object({
     project: z.string(),
     manifestDigest: z.string(),
     containers: z.array(container),
     removed: z.array(z.string()),
+    drift: z.array(drift).describe('how what ran differed from the manifest'),
+    steps: z.array(z.string()).optional().describe('what would be done'),
     ms: z.int(),
   }),
   hints: 'change',
@@ -136,42 +153,51 @@ export const run = declare({
     words: 'run',
     positional: ['file'],
     paths: ['file'],
-    examples: ['hermesh run examples/shop/manifest.json'],
+    examples: ['hermesh run examples/shop/manifest.json', 'hermesh run manifest.json --dry-run'],
   },
-  text: ({ project, containers, removed, ms }) =>
+  text: ({ project, containers, removed, drift: differs, steps, ms }) =>
     [
-      `${project} runs, ${ms} ms`,
-      table(
-        ['CONTAINER', 'OUTCOME', 'CI', 'REACHED AT'],
-        containers.map((one) => [
-          one.container,
-          one.outcome,
-          one.ci,
-          one.published.map(({ address }) => `http://${address}`).join(' ') || '-',
-        ]),
-      ),
+      ...differs.map((one) => `drift     ${sayDrift(one)}`),
+      ...(steps ? [`${project} would take ${steps.length} steps`, ...steps.map((step) => `  ${step}`)] : []),
+      ...(steps ? [] : [`${project} runs, ${ms} ms`]),
+      ...(steps
+        ? []
+        : [
+            table(
+              ['CONTAINER', 'OUTCOME', 'CI', 'REACHED AT'],
+              containers.map((one) => [
+                one.container,
+                one.outcome,
+                one.ci,
+                one.published.map(({ address }) => `http://${address}`).join(' ') || '-',
+              ]),
+            ),
+          ]),
       ...removed.map((name) => `removed ${name}`),
     ].join('\n'),
-  async run(context, { file: path }, call) {
+  async run(context, { file: path, dryRun }, call) {
     const started = performance.now();
-    const outcome = await context.runs.run(path, call);
-    return { ...outcome, ms: Math.round(performance.now() - started) };
+    const outcome = await context.runs.run(path, { dryRun }, call);
+    return { ...outcome, drift: [...outcome.drift], ms: Math.round(performance.now() - started) };
   },
 });
 
 export const stop = declare({
   name: 'stop',
   title: 'Stop a project',
-  sentence: 'Stops and removes the containers of a project on this stack, top-down.',
-  input: z.object({ project: z.string().min(1).max(64).describe('the project, as its manifest names it') }),
+  sentence: 'Stops and removes the containers of a project on this stack, top-down; its volumes stay unless told.',
+  input: z.object({
+    project: z.string().min(1).max(64).describe('the project, as its manifest names it'),
+    volumes: z.boolean().default(false).describe('remove its volumes too, with what is in them'),
+  }),
   output: z.object({ project: z.string(), removed: z.array(z.string()), ms: z.int() }),
   hints: 'remove',
   http: { method: 'DELETE', path: '/api/runs/:project' },
-  command: { words: 'stop', positional: ['project'], examples: ['hermesh stop shop'] },
+  command: { words: 'stop', positional: ['project'], examples: ['hermesh stop shop', 'hermesh stop shop --volumes'] },
   text: ({ project, removed, ms }) => `Stopped ${project}: removed ${removed.join(', ')} (${ms} ms).`,
-  async run(context, { project }, call) {
+  async run(context, { project, volumes }, call) {
     const started = performance.now();
-    const removed = await context.runs.stop(project, call);
+    const removed = await context.runs.stop(project, { volumes }, call);
     return { project, removed: [...removed], ms: Math.round(performance.now() - started) };
   },
 });

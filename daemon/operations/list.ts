@@ -4,6 +4,7 @@ import type { DaemonOperation } from './declare.ts';
 import { build, logs, prune, pull, run, stop } from './deploy.ts';
 import { doctor } from './doctor.ts';
 import { auditShow, auditVerify, events } from './history.ts';
+import { forget, lineage, standards } from './lineage.ts';
 import { stacks, status } from './look.ts';
 import { invite, join, leave, revoke } from './mesh.ts';
 import { get, list } from './records.ts';
@@ -18,6 +19,9 @@ export const operations: readonly DaemonOperation[] = [
   zones,
   list,
   get,
+  lineage,
+  standards,
+  forget,
   invite,
   join,
   leave,

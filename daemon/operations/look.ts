@@ -1,6 +1,7 @@
 // Operations that look at stacks: the state of this one, and all of the mesh.
 import { z } from 'zod';
 import { declare } from './declare.ts';
+import { drift, sayDrift } from './deploy.ts';
 import { age, table } from './table.ts';
 import { readZones, sayHeard, sayZone, zone } from './zones.ts';
 
@@ -25,6 +26,9 @@ const member = z.object({
   draining: z.object({ since: z.string(), why: z.string().optional() }).optional(),
   quarantine: z.string().optional().describe('why nothing more is taken from its feed'),
 });
+
+/** A look at the containers of a stack; its state is told without it where the engine takes longer. */
+const driftTimeoutMs = 3_000;
 
 export const status = declare({
   name: 'status',
@@ -54,6 +58,7 @@ export const status = declare({
       reason: z.string().optional(),
     }),
     cis: z.object({ here: z.int(), mesh: z.int(), unwell: z.array(z.string()) }),
+    drift: z.array(drift).describe('how what runs here differs from its manifests'),
     http: z.string(),
     addresses: z.array(z.string()),
     hiddenRecords: z.int(),
@@ -81,6 +86,7 @@ export const status = declare({
       `site      ${s.site.name} (${s.site.type})`,
       `engine    ${sayEngine(s.engine)}`,
       `CIs       ${s.cis.here} here, ${s.cis.mesh} in the mesh${s.cis.unwell.length > 0 ? `; not well: ${s.cis.unwell.join(', ')}` : ''}`,
+      ...s.drift.map((one) => `drift     ${sayDrift(one)}`),
       `HTTP      ${s.http}`,
       ...(s.hiddenRecords > 0
         ? [`hidden    ${s.hiddenRecords} records stand outside their owner's right (see the log)`]
@@ -96,8 +102,11 @@ export const status = declare({
           ]
         : []),
     ].join('\n'),
-  async run(context) {
+  async run(context, _input, call) {
     const { registry, config } = context;
+    const limit = { signal: AbortSignal.any([call.signal, AbortSignal.timeout(driftTimeoutMs)]) };
+    // An engine that is away or slow says nothing of drift.
+    const differs = await context.runs.drift(limit).catch(() => undefined);
     const engine = context.engineState();
     const zone = registry.member(registry.stack)?.zone ?? '';
     const members = registry.members().filter((one) => one.zone === zone);
@@ -131,6 +140,7 @@ export const status = declare({
               ...(engine.state === 'unreachable' ? { reason: engine.reason } : {}),
             },
       cis: { here: cis.filter(({ stack }) => stack === registry.stack).length, mesh: cis.length, unwell },
+      drift: [...(differs ?? [])],
       http: context.links.http,
       addresses: [...context.addresses()],
       hiddenRecords: registry.directory.counts().hidden,

@@ -1,5 +1,6 @@
 // Operations that look at records: lists by kind, stack and filter, and one record by its name.
 import { z } from 'zod';
+import { findByDigest, isDigestLike } from '#daemon/records';
 import { maxFilterLength, parseFilter, type Registry } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
@@ -21,9 +22,13 @@ export const list = declare({
   name: 'records_list',
   title: 'List records',
   sentence:
-    'Lists records of the registry: stacks, CIs, manifests, builds and runs, of all stacks that can be reached; a filter in CEL narrows it.',
+    'Lists records of the registry: stacks, CIs, manifests, builds, checks and runs, of all stacks that can be reached; a filter in CEL narrows it.',
   input: z.object({
-    kind: z.string().max(40).optional().describe('stack, ci, manifest, build or run; all where it is left out'),
+    kind: z
+      .string()
+      .max(40)
+      .optional()
+      .describe('stack, ci, manifest, build, check, tombstone or run; all where it is left out'),
     stack: z.string().max(128).optional().describe('only records of this stack, by name or id'),
     where: z
       .string()
@@ -45,6 +50,7 @@ export const list = declare({
       'hermesh ls ci --json',
       `hermesh ls ci --where 'health != "healthy"'`,
       `hermesh ls --where 'labels.tier == "edge" && name.startsWith("redis")'`,
+      `hermesh ls check --where 'body.project == "shop" && !body.meetsStandards'`,
       `hermesh ls ci --where 'body.services.exists(s, s.port == 6379)' --all`,
     ],
   },
@@ -85,7 +91,14 @@ export const get = declare({
   name: 'record_get',
   title: 'Get a record',
   sentence: 'Shows one record by KIND/NAME, or KIND/NAME@STACK where several stacks have one of that name.',
-  input: z.object({ record: z.string().min(3).max(400).describe('KIND/NAME or KIND/NAME@STACK'), all }),
+  input: z.object({
+    record: z
+      .string()
+      .min(3)
+      .max(400)
+      .describe('KIND/NAME or KIND/NAME@STACK; a manifest or a build also by 12 or more characters of a digest'),
+    all,
+  }),
   output: record.extend({
     claimants: z.array(z.string()),
     zone: z.string().optional().describe('the zone that has it, where it is another one'),
@@ -95,24 +108,37 @@ export const get = declare({
   command: {
     words: 'get',
     positional: ['record'],
-    examples: ['hermesh get ci/redis-ci', 'hermesh get stack/berlin', 'hermesh get ci/redis-ci@berlin --all'],
+    examples: [
+      'hermesh get ci/redis-ci',
+      'hermesh get stack/berlin',
+      'hermesh get ci/redis-ci@berlin --all',
+      'hermesh get build/3f786850e387',
+    ],
   },
   text: (one) => JSON.stringify(one, null, 2),
   async run({ registry }, { record: wanted, all: includeUnreachable = false }, { signal }) {
     const { directory } = registry;
     const slash = wanted.indexOf('/');
-    const kind = wanted.slice(0, slash);
-    const found = slash > 0 ? directory.get(kind, wanted.slice(slash + 1), { includeUnreachable }) : undefined;
+    const kind = wanted.slice(0, Math.max(0, slash));
+    const name = wanted.slice(slash + 1);
+    const exact = slash > 0 ? directory.get(kind, name, { includeUnreachable }) : undefined;
+    const found = exact ?? (isDigestLike(name) ? findByDigest(directory, name, kind || undefined)[0] : undefined);
     if (!found) {
       const { records, unanswered } =
-        slash > 0
-          ? await registry.find(kind, wanted.slice(slash + 1), { signal })
-          : { records: [], unanswered: [] as string[] };
+        slash > 0 ? await registry.find(kind, name, { signal }) : { records: [], unanswered: [] as string[] };
       const [elsewhere] = records;
       if (elsewhere) {
-        const { name, stack, stackName, zone, body } = elsewhere;
+        const { name: label, stack, stackName, zone, body } = elsewhere;
         const claimants = records.map((one) => `${one.name}@${one.stackName}`);
-        return { kind, name, stack, stackName, body, claimants, ...(zone === ownZone(registry) ? {} : { zone }) };
+        return {
+          kind,
+          name: label,
+          stack,
+          stackName,
+          body,
+          claimants,
+          ...(zone === ownZone(registry) ? {} : { zone }),
+        };
       }
       const silent =
         unanswered.length > 0 ? `: the zones ${unanswered.map((each) => `"${each}"`).join(', ')} did not answer` : '';
@@ -120,7 +146,7 @@ export const get = declare({
         mend: includeUnreachable ? `hermesh ls ${kind}` : `hermesh ls ${kind} --all`,
       });
     }
-    const claimants = directory.claimants(kind, found.name, { includeUnreachable });
+    const claimants = directory.claimants(found.kind, found.name, { includeUnreachable });
     return { ...shown(found), claimants: claimants.map((one) => `${one.name}@${one.stackName}`) };
   },
 });

@@ -1,7 +1,7 @@
 // What every implementation of the engine seam promises; run for the twin in memory and for a real engine.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { ContainerSpec, Engine, EngineEvent } from '#container-ci';
+import { type ContainerSpec, type Engine, type EngineEvent, type EngineThing, settingsOfSpec } from '#container-ci';
 import { eventually } from '../support/deadline.ts';
 
 export interface EngineUnderTest {
@@ -118,6 +118,7 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
         return read?.status === 'exited' && read;
       });
       assert.equal(state.exitCode, 3);
+      assert.equal((await engine.containers({ signal })).find((one) => one.id === id)?.exitCode, 3);
       assert.equal(state.pid, undefined);
       assert.deepEqual(await engine.sockets(id, { signal }), []);
       assert.deepEqual(await engine.processes(id, { signal }), []);
@@ -132,6 +133,61 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       const second = await engine.createContainer(spec('named'), { signal });
       assert.equal((await engine.inspect('named-before', { signal }))?.id, first);
       for (const id of [first, second]) await engine.removeContainer(id, { signal });
+    });
+
+    test('how a container is set up is read back in the words of its spec', async () => {
+      const { engine } = under;
+      await engine.createNetwork('contract.more', {}, { signal });
+      await engine.createVolume('contract.data', { 'test.contract': 'yes' }, { signal });
+      const asked = spec('set-up', {
+        otherNetworks: ['contract.more'],
+        publish: [{ port: 8080, hostPort: 0 }],
+        restart: 'on-failure',
+        memoryBytes: 32 << 20,
+        nanoCpus: 500_000_000,
+        processes: 50,
+        shmBytes: 8 << 20,
+        openFiles: 4096,
+        graceSeconds: 1,
+        mounts: [
+          { kind: 'memory', path: '/tmp', sizeBytes: 1 << 20, readOnly: false },
+          { kind: 'volume', source: 'contract.data', path: '/data', readOnly: false },
+        ],
+        security: { readOnly: true, capDrop: ['ALL'], capAdd: ['NET_BIND_SERVICE'] },
+      });
+      const id = await engine.createContainer(asked, { signal });
+      await engine.startContainer(id, { signal });
+      const { imageId, ...settings } = (await engine.settings(id, { signal })) ?? {};
+      const { imageId: _, ...expected } = settingsOfSpec(asked);
+      assert.deepEqual(settings, expected);
+      assert.ok(imageId);
+      const state = await engine.inspect(id, { signal });
+      assert.deepEqual(state?.addresses.map(({ network }) => network).sort(), ['contract', 'contract.more']);
+      await engine.stopContainer(id, { signal });
+      await engine.removeContainer(id, { signal });
+      await engine.removeNetwork('contract.more', { signal });
+      assert.equal(await engine.settings(id, { signal }), undefined);
+    });
+
+    test('networks and volumes keep the labels they were made with until they are removed', async () => {
+      const { engine } = under;
+      for (const labels of [{ who: 'first' }, { who: 'second' }] as Record<string, string>[]) {
+        await engine.createVolume('contract.kept', labels, { signal });
+        await engine.createNetwork('contract.kept', labels, { signal });
+      }
+      const find = async (list: Promise<readonly EngineThing[]>) =>
+        (await list).find(({ name }) => name === 'contract.kept')?.labels['who'];
+      assert.equal(await find(engine.volumes({ signal })), 'first');
+      assert.equal(await find(engine.networks({ signal })), 'first');
+      const mounts = [{ kind: 'volume', source: 'contract.kept', path: '/data', readOnly: false }] as const;
+      const id = await engine.createContainer(spec('holder', { mounts }), { signal });
+      await assert.rejects(engine.removeVolume('contract.kept', { signal }), { code: 'engine-failed' });
+      await engine.removeContainer(id, { signal });
+      assert.equal(await find(engine.volumes({ signal })), 'first', 'it outlives its container');
+      for (const _ of [1, 2]) await engine.removeVolume('contract.kept', { signal });
+      await engine.removeNetwork('contract.kept', { signal });
+      assert.equal(await find(engine.volumes({ signal })), undefined);
+      assert.equal(await find(engine.networks({ signal })), undefined);
     });
 
     test('doing a thing again changes nothing and is no error', async () => {

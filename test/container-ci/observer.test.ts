@@ -41,7 +41,16 @@ const spec = (name: string, more: Partial<ContainerSpec> = {}): ContainerSpec =>
   ...more,
 });
 const labelled = (container: string, ci: string, project = 'shop') =>
-  makeLabels({ stack: 's', project, container, manifestDigest: 'm', ci, buildKey: 'b', specDigest: 'd' });
+  makeLabels({
+    stack: 's',
+    project,
+    container,
+    manifestDigest: 'm',
+    ci,
+    buildKey: 'b',
+    specDigest: 'd',
+    dependsOn: '',
+  });
 
 async function makeEngine() {
   const made = makeMemoryEngine();

@@ -56,15 +56,28 @@ test('a project comes up on a real engine, and a version that fails gives way to
       manifestDigest: 'sha256:m',
       images: Object.entries(images).map(([container, { digest, configDigest }]) => ({
         container,
+        platform: 'linux/amd64',
         digest,
         configDigest,
         buildKey: 'sha256:b',
       })),
       running: await engine.containers({ signal }),
+      networks: await engine.networks({ signal }),
+      volumes: await engine.volumes({ signal }),
+      adopted: new Set(),
+      drifted: new Set(),
+      platform: 'linux/amd64',
+      secretsFolder: '/nowhere',
       stack: 'stack-a',
       registryAddress: registry.address,
     });
-  const parts = { engine, login: () => registry.login, now: Date.now };
+  const parts = { engine, login: () => registry.login, putSecrets: async () => undefined, now: Date.now };
+  const things = async () => ({
+    networks: await engine.networks({ signal }),
+    volumes: await engine.volumes({ signal }),
+    adopted: new Set<string>(),
+    withVolumes: false,
+  });
   const list = async () =>
     (await engine.containers({ signal })).map(({ id, name, state }) => `${name} ${state} ${id}`).sort();
 
@@ -126,8 +139,22 @@ test('a project comes up on a real engine, and a version that fails gives way to
   const hopeless = planRun({
     manifest: alone,
     manifestDigest: 'sha256:a',
-    images: [{ container: 'bad', digest: bad.digest, configDigest: bad.configDigest, buildKey: 'sha256:b' }],
+    images: [
+      {
+        container: 'bad',
+        platform: 'linux/amd64',
+        digest: bad.digest,
+        configDigest: bad.configDigest,
+        buildKey: 'sha256:b',
+      },
+    ],
     running: await engine.containers({ signal }),
+    networks: await engine.networks({ signal }),
+    volumes: [],
+    adopted: new Set(),
+    drifted: new Set(),
+    platform: 'linux/amd64',
+    secretsFolder: '/nowhere',
     stack: 'stack-a',
     registryAddress: registry.address,
   });
@@ -139,7 +166,7 @@ test('a project comes up on a real engine, and a version that fails gives way to
   );
 
   const running = await engine.containers({ signal });
-  await carryOut(planStop({ project: 'shop', running, stack: 'stack-a', manifest }), parts, { signal });
+  await carryOut(planStop({ ...(await things()), project: 'shop', running, stack: 'stack-a' }), parts, { signal });
   assert.deepEqual(await list(), []);
   const networks = JSON.parse(await callEngine(dockerd.socket, 'GET', '/networks')) as { Name: string }[];
   assert.ok(!networks.some(({ Name }) => Name === 'hermesh-shop'));

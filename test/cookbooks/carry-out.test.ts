@@ -1,8 +1,8 @@
 // A run over the twin in memory: it comes up, changes nothing twice, and undoes what it did where a step fails.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Engine, type MemoryImage, makeMemoryEngine } from '#container-ci';
-import { carryOut, planRun, planStop, type RunFailure, type RunProgress } from '#cookbooks';
+import { carryOutStep, type Engine, type EngineThing, type MemoryImage, makeMemoryEngine } from '#container-ci';
+import { carryOut, isFinal, planRun, planStop, type RunFailure, type RunProgress, undo } from '#cookbooks';
 import { type Manifest, manifestSchema } from '#manifests/schema';
 
 const signal = AbortSignal.timeout(60_000);
@@ -23,22 +23,36 @@ function makeRun(versions: Record<string, MemoryImage>) {
   const planOf = async (manifest: Manifest, api: string) => {
     const images = ['redis', api].map((digest) => ({
       container: digest.split('-')[0] ?? '',
+      platform: 'linux/amd64',
       digest: `sha256:${digest}`,
       configDigest: 'sha256:c',
       buildKey: 'sha256:b',
     }));
     const running = await engine.containers({ signal });
-    return planRun({ manifest, manifestDigest: 'sha256:m', images, running, stack, registryAddress });
+    const more = {
+      ...things(await engine.networks({ signal })),
+      drifted: new Set<string>(),
+      platform: 'linux/amd64',
+      secretsFolder: '/s',
+    };
+    return planRun({ ...more, manifest, manifestDigest: 'sha256:m', images, running, stack, registryAddress });
   };
   const reported: RunProgress[] = [];
   const parts = {
     engine,
     login: () => ({ username: 'u', password: 'p' }),
+    putSecrets: async () => undefined,
     now: Date.now,
     report: (progress: RunProgress) => void reported.push(progress),
   };
   return { engine, controls, planOf, parts, reported };
 }
+const things = (networks: readonly EngineThing[]) => ({
+  networks,
+  volumes: [],
+  adopted: new Set<string>(),
+  withVolumes: false,
+});
 const listOf = async (engine: Engine): Promise<string[]> =>
   (await engine.containers({ signal }))
     .map(({ name, state, image }) => `${name} ${state} ${image.split(':').at(-1)}`)
@@ -132,7 +146,9 @@ test('a stop removes all containers of the project', async () => {
   const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': {} });
   await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
   const running = await engine.containers({ signal });
-  await carryOut(planStop({ project: 'shop', running, stack }), parts, { signal });
+  await carryOut(planStop({ ...things(await engine.networks({ signal })), project: 'shop', running, stack }), parts, {
+    signal,
+  });
   assert.deepEqual(await listOf(engine), []);
 });
 
@@ -173,4 +189,86 @@ test('a run whose engine restarts in the middle is undone once it is back, and w
     message: /what this run did is undone/,
   });
   assert.deepEqual(await listOf(engine), ['shop-api running api-1', 'shop-redis running redis']);
+});
+
+test('what nothing keeps apart is done side by side, at most four at once, and what waits comes after', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const manifest = manifestSchema.parse({
+    manifest_version: '1.0',
+    project: { name: 'wide' },
+    containers: {
+      ...Object.fromEntries(names.map((name) => [name, {}])),
+      last: { depends_on: Object.fromEntries(names.map((name) => [name, { condition: 'started' }])) },
+    },
+  });
+  const { engine, controls, parts } = makeRun({});
+  const images = [...names, 'last'].map((container) => ({
+    container,
+    platform: 'linux/amd64',
+    digest: `sha256:${container}`,
+    configDigest: 'sha256:c',
+    buildKey: 'sha256:b',
+  }));
+  for (const { container, digest } of images) controls.addImage(`${registryAddress}/wide/${container}@${digest}`, {});
+  let now = 0;
+  let most = 0;
+  const started: string[] = [];
+  const slow: Engine = {
+    ...engine,
+    async startContainer(name, options) {
+      now += 1;
+      most = Math.max(most, now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now -= 1;
+      started.push(name);
+      await engine.startContainer(name, options);
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+  const plan = planRun({
+    ...things([]),
+    drifted: new Set(),
+    platform: 'linux/amd64',
+    secretsFolder: '/s',
+    manifest,
+    manifestDigest: 'sha256:m',
+    images,
+    running: [],
+    stack,
+    registryAddress,
+  });
+  await carryOut(plan, { ...parts, engine: slow }, { signal });
+  assert.ok(most > 1 && most <= 4, `${most} at once`);
+  assert.equal(started.at(-1), 'wide-last');
+});
+
+test('a run whose end nobody saw can be undone from any point of it', async () => {
+  const versions = { redis: { ports: [6379] }, 'api-1': {}, 'api-2': {} };
+  const whole = makeRun(versions);
+  await carryOut(await whole.planOf(makeProject(), 'api-1'), whole.parts, { signal });
+  const { steps } = await whole.planOf(makeProject(), 'api-2');
+  for (let reached = 0; reached <= steps.length; reached += 1) {
+    const { engine, planOf, parts } = makeRun(versions);
+    await carryOut(await planOf(makeProject(), 'api-1'), parts, { signal });
+    const plan = await planOf(makeProject(), 'api-2');
+    const acting = plan.steps.filter((step) => !isFinal(step));
+    for (const step of acting.slice(0, reached)) await carryOutStep(step, parts, { signal });
+    assert.deepEqual(await undo(acting, engine), []);
+    assert.deepEqual(await listOf(engine), ['shop-api running api-1', 'shop-redis running redis'], `after ${reached}`);
+  }
+});
+
+test('volumes that a failed run made stay, and a network that was there before it does too', async () => {
+  const { engine, planOf, parts } = makeRun({ redis: { ports: [6379] }, 'api-1': { exitCode: 1 } });
+  await engine.createNetwork('hermesh-shop', { 'io.hermesh.stack': stack, 'io.hermesh.project': 'shop' }, { signal });
+  const plan = await planOf(makeProject({ volumes: [{ path: '/data', name: 'data' }] }), 'api-1');
+  await assert.rejects(carryOut(plan, parts, { signal }), { code: 'run-failed' });
+  assert.deepEqual(
+    (await engine.volumes({ signal })).map(({ name }) => name),
+    ['hermesh-shop.data'],
+  );
+  assert.deepEqual(
+    (await engine.networks({ signal })).map(({ name }) => name),
+    ['hermesh-shop'],
+  );
 });

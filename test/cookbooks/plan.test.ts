@@ -1,8 +1,8 @@
 // Plans are pure: bottom-up, idempotent, replacing what changed, refusing what isn't ours.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ContainerSummary, makeLabels, type RunStep } from '#container-ci';
-import { planRun, planStop, type RunRequest } from '#cookbooks';
+import { type ContainerSummary, makeLabels, makeThingLabels, type RunStep } from '#container-ci';
+import { type PlannedStep, planRun, planStop, type RunRequest } from '#cookbooks';
 import { type Manifest, manifestSchema } from '#manifests/schema';
 
 const shop = (containers: Record<string, object> = {}): Manifest =>
@@ -33,22 +33,35 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => {
     manifestDigest: 'sha256:m',
     images: Object.keys(manifest.containers).map((container) => ({
       container,
+      platform: 'linux/amd64',
       digest: `sha256:${container}`,
       configDigest: `sha256:c-${container}`,
       buildKey: `sha256:b-${container}`,
     })),
     running: [],
+    networks: [],
+    volumes: [],
+    adopted: new Set(),
+    drifted: new Set(),
+    platform: 'linux/amd64',
+    secretsFolder: '/memory',
     stack: 'stack-a',
     registryAddress: '127.0.0.1:8001',
     ...more,
   };
 };
-const short = (step: RunStep): string =>
-  step.do === 'create'
-    ? `create ${step.spec.name}`
-    : step.do === 'wait'
-      ? `wait ${step.name} ${step.until}`
-      : `${step.do} ${'name' in step ? step.name : 'network' in step ? step.network : step.container}`;
+const short = (step: RunStep): string => {
+  if (step.do === 'create') return `create ${step.spec.name}`;
+  if (step.do === 'wait') return `wait ${step.name} ${step.until}`;
+  const on =
+    'name' in step ? step.name : 'network' in step ? step.network : 'volume' in step ? step.volume : step.container;
+  return `${step.do} ${on}`;
+};
+const network = { name: 'hermesh-shop', labels: makeThingLabels('stack-a', 'shop') };
+const stopping = { networks: [network], volumes: [], stack: 'stack-a', adopted: new Set<string>(), withVolumes: false };
+/** Each step with those that it waits for, in words. */
+const ordered = (steps: readonly PlannedStep[]): Record<string, string[]> =>
+  Object.fromEntries(steps.map((step) => [short(step), step.after.map((index) => short(steps[index] as RunStep))]));
 /** What the engine would list once the plan is carried out. */
 const afterwards = (steps: readonly RunStep[]): ContainerSummary[] =>
   steps.flatMap((step) =>
@@ -66,9 +79,8 @@ const afterwards = (steps: readonly RunStep[]): ContainerSummary[] =>
   );
 
 test('a first run goes from the bottom up, pulls before it touches anything, and waits as the manifest says', () => {
-  const { steps, tiers, network, kept } = planRun(request());
+  const { steps, tiers, kept } = planRun(request());
   assert.deepEqual(tiers, [['redis'], ['api'], ['frontend']]);
-  assert.equal(network, 'hermesh-shop');
   assert.deepEqual(kept, []);
   assert.deepEqual(steps.map(short), [
     'ensure-network hermesh-shop',
@@ -169,12 +181,13 @@ test('a container of the same name that is not ours is refused, and left alone w
     ci: '',
     buildKey: '',
     specDigest: '',
+    dependsOn: '',
   });
   assert.throws(() => planRun(request({ running: [{ ...stranger, labels }] })), {
     message: /stack "stack-b" started it/,
   });
   assert.deepEqual(
-    planStop({ project: 'shop', running: [stranger, { ...stranger, labels }], stack: 'stack-a' }).steps,
+    planStop({ ...stopping, networks: [], project: 'shop', running: [stranger, { ...stranger, labels }] }).steps,
     [],
   );
 });
@@ -200,22 +213,134 @@ test('a container that only bears our labels, by a copy or a new name, is left a
     planRun(request({ running })).steps.filter((step) => step.do === 'remove' || step.do === 'set-aside'),
     [],
   );
-  const { steps } = planStop({ project: 'shop', running, stack: 'stack-a' });
+  const { steps } = planStop({ ...stopping, project: 'shop', running });
   assert.ok(!JSON.stringify(steps).includes('debug-of-api'));
   assert.equal(steps.filter(({ do: act }) => act === 'remove').length, 3);
   assert.ok(!steps.some(({ do: act }) => act === 'remove-network'), 'the copy may be in it');
-  assert.deepEqual(planStop({ project: 'shop', running: [copy], stack: 'stack-a' }).steps, []);
+  assert.deepEqual(planStop({ ...stopping, project: 'shop', running: [copy] }).steps, []);
 });
 
-test('stopping goes from the top down, and the network goes last', () => {
+test('stopping goes from the top down by what the labels say, networks go last, and volumes stay unless told', () => {
   const running = afterwards(planRun(request()).steps);
-  assert.deepEqual(planStop({ project: 'shop', running, stack: 'stack-a', manifest: shop() }).steps.map(short), [
-    'stop shop-frontend',
-    'remove shop-frontend',
-    'stop shop-api',
-    'remove shop-api',
-    'stop shop-redis',
-    'remove shop-redis',
-    'remove-network hermesh-shop',
+  const volume = { name: 'hermesh-shop.data', labels: makeThingLabels('stack-a', 'shop') };
+  const foreign = { name: 'hermesh-shop.other', labels: makeThingLabels('stack-a', 'shop-b') };
+  const all = { ...stopping, volumes: [volume, foreign], project: 'shop', running };
+  const order = ordered(planStop(all).steps);
+  assert.deepEqual(order['stop shop-frontend'], []);
+  assert.deepEqual(order['stop shop-api'], ['stop shop-frontend']);
+  assert.deepEqual(order['stop shop-redis'], ['stop shop-api']);
+  assert.deepEqual(order['remove shop-redis'], ['stop shop-redis']);
+  assert.deepEqual(order['remove-network hermesh-shop']?.length, 3);
+  assert.ok(!('remove-volume hermesh-shop.data' in order));
+  const asked = ordered(planStop({ ...all, withVolumes: true }).steps);
+  assert.ok('remove-volume hermesh-shop.data' in asked);
+  assert.ok(!('remove-volume hermesh-shop.other' in asked));
+});
+
+test('a container waits only for what it depends on, by its own condition', () => {
+  const manifest = manifestSchema.parse({
+    manifest_version: '1.0',
+    project: { name: 'shop' },
+    containers: {
+      db: { ports: [5432], health: { tcp: { port: 5432 } } },
+      migrate: { depends_on: { db: {} }, restart: 'no' },
+      web: { depends_on: { migrate: { condition: 'completed' } } },
+      watch: { depends_on: { db: { condition: 'started' } } },
+      alone: {},
+    },
+  });
+  const order = ordered(planRun(request({ manifest })).steps);
+  const ready = ['ensure-network hermesh-shop', 'pull alone', 'pull db', 'pull migrate', 'pull watch', 'pull web'];
+  const beyond = (step: string): string[] => (order[step] ?? []).filter((one) => !ready.includes(one));
+  assert.deepEqual(beyond('create shop-alone'), []);
+  assert.deepEqual(beyond('create shop-watch'), ['wait shop-db started']);
+  assert.deepEqual(beyond('create shop-migrate'), ['wait shop-db healthy']);
+  assert.deepEqual(beyond('create shop-web'), ['wait shop-migrate completed']);
+  const done = afterwards(planRun(request({ manifest })).steps).map((one) =>
+    one.name === 'shop-migrate' ? { ...one, state: 'exited' as const, exitCode: 0 } : one,
+  );
+  assert.ok(
+    planRun(request({ manifest, running: done })).kept.includes('shop-migrate'),
+    'work that is done stays done',
+  );
+  const failed = done.map((one) => (one.name === 'shop-migrate' ? { ...one, exitCode: 1 } : one));
+  assert.ok(
+    planRun(request({ manifest, running: failed }))
+      .steps.map(short)
+      .includes('start shop-migrate'),
+  );
+});
+
+test('networks, volumes, secrets, limits and security come into the spec, and secrets as files that only it has', () => {
+  const manifest = shop({
+    redis: {
+      networks: ['back', 'front'],
+      volumes: [
+        { path: '/data', name: 'data' },
+        { path: '/tmp', tmpfs_mib: 16 },
+      ],
+      secrets: [
+        { name: 'password', mode: '0440', owner: { uid: 999, gid: 999 } },
+        { name: 'key', path: '/etc/key' },
+      ],
+      resources: { shm_mib: 8, open_files: 4096 },
+      security: { read_only: true, cap_drop: ['ALL'], cap_add: ['NET_BIND_SERVICE'] },
+      stop_grace_seconds: 3,
+    },
+  });
+  const { steps } = planRun(request({ manifest }));
+  const create = steps.find((step) => step.do === 'create' && step.container === 'redis');
+  assert.ok(create?.do === 'create');
+  assert.deepEqual(create.spec.network, { name: 'hermesh-shop.back', aliases: ['redis'] });
+  assert.deepEqual(create.spec.otherNetworks, ['hermesh-shop.front']);
+  assert.deepEqual(create.spec.mounts, [
+    { kind: 'volume', source: 'hermesh-shop.data', path: '/data', readOnly: false },
+    { kind: 'memory', sizeBytes: 16_777_216, path: '/tmp', readOnly: false },
+    { kind: 'host', source: '/memory/shop/redis/0', path: '/run/secrets/password', readOnly: true },
+    { kind: 'host', source: '/memory/shop/redis/1', path: '/etc/key', readOnly: true },
   ]);
+  assert.deepEqual([create.spec.shmBytes, create.spec.openFiles, create.spec.graceSeconds], [8_388_608, 4096, 3]);
+  assert.equal(create.spec.security?.readOnly, true);
+  const order = ordered(steps);
+  assert.ok(order['create shop-redis']?.includes('put-secrets redis'));
+  assert.deepEqual(order['ensure-volume hermesh-shop.data'], []);
+});
+
+test('the image is the one for the platform of the host, and where there is none the manifest says where to add it', () => {
+  const asked = request();
+  const arm = asked.images.map((one) => ({ ...one, platform: 'linux/arm64', digest: `${one.digest}-arm` }));
+  const { steps } = planRun({ ...asked, images: [...arm, ...asked.images] });
+  assert.ok(steps.every((step) => step.do !== 'pull' || !step.reference.endsWith('-arm')));
+  assert.throws(() => planRun({ ...asked, images: arm }), {
+    code: 'missing-image',
+    message: /this host is linux\/amd64, and its images are for linux\/arm64; add "linux\/amd64"/,
+  });
+});
+
+test('what another stack started from the same spec is taken over, and what it started from another is refused', () => {
+  const running = afterwards(planRun(request()).steps);
+  const plan = planRun(request({ running, stack: 'stack-b' }));
+  assert.deepEqual(plan.adopted, ['shop-redis', 'shop-api', 'shop-frontend']);
+  assert.ok(plan.steps.every((step) => step.do !== 'create'));
+  const other = shop({ redis: { ports: [6379], restart: 'no' } });
+  assert.throws(() => planRun(request({ running, stack: 'stack-b', manifest: other })), { code: 'foreign-container' });
+  const taken = new Set(running.map(({ id }) => id));
+  const changed = planRun(request({ running, stack: 'stack-b', manifest: other, adopted: taken }));
+  assert.ok(changed.steps.map(short).includes('create shop-redis'), 'what was taken over is its own from then on');
+  const stop = planStop({ ...stopping, stack: 'stack-b', adopted: taken, project: 'shop', running });
+  assert.ok(stop.steps.map(short).includes('remove-network hermesh-shop'));
+});
+
+test('a container that somebody changed on the engine is made anew', () => {
+  const running = afterwards(planRun(request()).steps);
+  const { steps } = planRun(request({ running, drifted: new Set(['shop-api']) }));
+  const made = steps.find((step) => step.do === 'create');
+  assert.ok(made?.do === 'create' && made.replaces === running.find(({ name }) => name === 'shop-api')?.id);
+});
+
+test('a network of the name that no stack made is refused', () => {
+  assert.throws(() => planRun(request({ networks: [{ name: 'hermesh-shop', labels: {} }] })), {
+    code: 'foreign-container',
+    message: /a network "hermesh-shop" that no stack made for it/,
+  });
 });

@@ -74,12 +74,19 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
   );
   const { socket } = stack.use(await startPrivateEngine({ name: 'shop' }));
   const engine = stack.use(await openDockerEngine({ endpoint: socket }));
-  const parts = { engine, login: () => ({ username: 'any', password: 'any' }), now: Date.now };
+  const login = () => ({ username: 'any', password: 'any' });
+  const parts = { engine, login, putSecrets: async () => undefined, now: Date.now };
+  const engineThings = { volumes: [], adopted: new Set<string>() };
   const plan = planRun({
     manifest,
     manifestDigest: manifestDigest(manifest),
     images: built.images,
+    ...engineThings,
     running: [],
+    networks: [],
+    drifted: new Set(),
+    platform: 'linux/amd64',
+    secretsFolder: '/nowhere',
     stack: 'test',
     registryAddress: registry,
   });
@@ -117,7 +124,11 @@ test('the shop is built alike in two places, and runs', { skip, timeout: 600_000
     assert.equal(state?.exitCode, 0, 'it ends when it is asked to');
   }
   const running = await engine.containers({ signal });
-  await carryOut(planStop({ project: 'shop', running, stack: 'test' }), parts, { signal });
+  await carryOut(
+    planStop({ ...engineThings, networks: [], project: 'shop', running, stack: 'test', withVolumes: false }),
+    parts,
+    { signal },
+  );
   assert.deepEqual(await engine.containers({ signal }), []);
 });
 

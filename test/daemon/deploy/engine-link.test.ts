@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeEngine, type EngineState, stateNow } from '../../../daemon/deploy/engine-link.ts';
 
-const info = { id: 'E', kind: 'docker', version: '20.10', operatingSystem: 'Debian' } as const;
+const info = {
+  id: 'E',
+  kind: 'docker',
+  version: '20.10',
+  operatingSystem: 'Debian',
+  memoryBytes: 2 ** 33,
+  cpus: 2,
+  platform: 'linux/amd64',
+  folder: '/var/lib/docker',
+} as const;
 const connected: EngineState = { state: 'connected', info };
 
 test('an engine that its observer lost is unreachable with the reason, and connected again when it is found', () => {
