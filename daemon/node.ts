@@ -319,8 +319,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     return resuming;
   });
   isReady = true;
-  // The store isn't swept by itself yet (keepSwept): what pulls, step results and statements count on is only known to be kept
-  // where records name it, so a person says when, with "hermesh prune".
+  // keepSwept isn't started yet: runs in the journal and the results of build steps are no roots of a sweep, so what a run that
+  // was broken off needs could go without anybody asking. Until they are, a person says when: "hermesh prune".
 
   const all = parts.move();
   return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };
