@@ -7,6 +7,7 @@ import { type Intent, intents } from '../../container-ci/intent.ts';
 import { render } from '../../container-ci/mind.ts';
 import { plain, redact, redactLines } from '../../container-ci/redact.ts';
 import { nameServices } from '../../container-ci/services.ts';
+import { startProcessorTime } from '../support/processor-time.ts';
 import { at, factsOf } from './facts-of.ts';
 
 const everyIntent = Object.keys(intents) as Intent[];
@@ -56,11 +57,11 @@ test('a private key over several lines of a log is hidden in each of them', () =
 });
 
 test('no text makes the search for secrets slow', () => {
-  const began = performance.now();
+  const spentMs = startProcessorTime();
   for (const part of ['a', 'token', 'a.', '-eyJ', 'x=', '--a ', 'password="', 'http://', 'a://b:', ' ', 'basic ', '-'])
     redact(part.repeat(Math.ceil(200_000 / part.length)));
   makeEvidenceBook(() => at).note('log', 'log', '', 'x'.repeat(20_000_000));
-  assert.ok(performance.now() - began < 2000);
+  assert.ok(spentMs() < 2000);
 });
 
 test('wherever a secret stands, no answer and no finding tells it', () => {

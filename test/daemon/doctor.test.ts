@@ -229,5 +229,5 @@ test('a stack that the inviting one has no time for tries again until it is let 
     checkInvite(writeToken({ ...token, addresses: [always.at] }), { ...facts, nonce: randomBytes(16) }, soon()),
     { code: 'timed-out', message: /too much to do to answer; try again in a minute/ },
   );
-  assert.ok(always.closed() > 4, `${always.closed()} times`);
+  assert.ok(always.closed() > 1, `${always.closed()} times`);
 });

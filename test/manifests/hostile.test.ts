@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManifestError, parseLock, parseManifest } from '#manifests';
 import { makeMatcher } from '../../manifests/glob.ts';
+import { startProcessorTime } from '../support/processor-time.ts';
 
 const where = { file: 'manifest.json' };
 
@@ -17,21 +18,21 @@ function refused(text: string): ManifestError {
 }
 
 test('a key of half a megabyte above many values is refused at once', () => {
-  const began = performance.now();
+  const spentMs = startProcessorTime();
   const error = refused(`{"${'k'.repeat(500_000)}": [${'0,'.repeat(250_000)}0]}`);
   assert.match(error.message, /key of 500000 characters/);
   assert.ok(error.message.length < 10_000);
-  assert.ok(performance.now() - began < 2000);
+  assert.ok(spentMs() < 2000);
 });
 
 test('nested keys as long as they may be, with many values below, take little memory', () => {
   const depth = 20;
   const keys = Array.from({ length: depth }, (_, index) => `x-${String(index).padEnd(200, 'k')}`);
   const inner = `[${'0,'.repeat(400_000)}0]`;
-  const began = performance.now();
+  const spentMs = startProcessorTime();
   const error = refused(`${keys.map((key) => `{"${key}":`).join('')}${inner}${'}'.repeat(depth)}`);
   assert.match(error.message, /manifest_version/);
-  assert.ok(performance.now() - began < 4000);
+  assert.ok(spentMs() < 4000);
 });
 
 test('of very many faults the first are told, and how many there are', () => {
@@ -92,11 +93,11 @@ test('a lock of many containers with many packages is read, though it has more t
 
 test('a pattern that would make a backtracking matcher explode answers at once', () => {
   const long = Array.from({ length: 60 }, () => 'a').join('/');
-  const began = performance.now();
+  const spentMs = startProcessorTime();
   assert.equal(makeMatcher([`${'**/'.repeat(30)}b`])(long), false);
   assert.equal(makeMatcher([`${'*a'.repeat(40)}b`])('a'.repeat(250)), false);
   assert.equal(makeMatcher([`${'**/*a*/'.repeat(20)}**/c`])(long), false);
-  assert.ok(performance.now() - began < 500);
+  assert.ok(spentMs() < 500);
 });
 
 test('patterns take what they say', () => {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { defineKind, parseFilter, RegistryError } from '#registry';
 import { Constellation, converge, join } from '../support/constellation.ts';
+import { startProcessorTime } from '../support/processor-time.ts';
 
 const facts = {
   kind: 'ci',
@@ -86,9 +87,9 @@ test('the costliest filter over the largest record ends within a moment', () => 
   const body = { a: Array.from({ length: 8_000 }, (_, at) => `${at % 10}`), long: 'a'.repeat(8_000) };
   const loop = 'body.a.all(x, x != "y" && !x.contains("z") && size(x) < 9)';
   const text = Array.from({ length: 8 }, () => loop).join(' && ');
-  const started = performance.now();
+  const spentMs = startProcessorTime();
   assert.equal(parseFilter(text).matches({ ...facts, body }), true);
-  assert.ok(performance.now() - started < 2_000);
+  assert.ok(spentMs() < 2_000);
 });
 
 test('a list keeps to its filter, owners’ labels included, and a stack that changes its labels is judged by the new ones', async () => {
