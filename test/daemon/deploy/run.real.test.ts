@@ -132,6 +132,12 @@ test('a project runs with all that its manifest asks for, mends drift, survives 
     /\/containers\/web\/resources\/memory_mib: .*\/containers\/web\/security\/privileged: /s,
   );
   assert.deepEqual(await names(), before);
+  // What nobody has rebuilt may not run where its manifest asks for that; what would be done is said all the same.
+  await write({ ...manifestOf(), packaging: { verify: { reproductions: 1 } } });
+  const unproven = await berlin.run('hermesh', ['run', file]);
+  assert.match(unproven.stderr, /Cannot run "(migrate|web)": /);
+  assert.deepEqual((await run('--dry-run')).containers, []);
+  assert.deepEqual(await names(), before);
   // A version that never becomes healthy: the daemon is killed while it waits.
   await write(manifestOf({ command: shell('sleep 1000') }));
   const broken = berlin.run('hermesh', ['run', file]);
