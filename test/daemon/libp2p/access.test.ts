@@ -19,7 +19,7 @@ import { eventually } from '../../support/deadline.ts';
 
 const listen = ['/ip4/127.0.0.1/tcp/0'];
 const day = 24 * 60 * 60 * 1000;
-const soon = (ms = 10_000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) });
+const soon = (ms = 30_000): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) });
 
 async function openStack(parts: AsyncDisposableStack, name: string, now = Date.now) {
   const identity = identityOf(name);
@@ -65,7 +65,7 @@ type Raw = Awaited<ReturnType<typeof openRaw>>;
 
 /** Whether the other side gave anything on that protocol, or kept its stream open. */
 async function opens(node: Raw, address: string, protocol: string): Promise<boolean> {
-  const limit = AbortSignal.timeout(2_000);
+  const limit = AbortSignal.timeout(10_000);
   let stream: Stream | undefined;
   try {
     stream = await node.dialProtocol(multiaddr(address), protocol, { signal: limit });
