@@ -17,8 +17,10 @@ export function fromBytes<Schema extends z.ZodType>(
   bytes: Uint8Array,
   maxBytes: number,
 ): z.output<Schema> | undefined {
-  if (bytes.byteLength > maxBytes) return undefined;
-  const value = readValue(bytes);
+  return bytes.byteLength > maxBytes ? undefined : inShape(schema, readValue(bytes));
+}
+
+function inShape<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> | undefined {
   try {
     const parsed = value === undefined ? undefined : schema.safeParse(value);
     return parsed?.success ? parsed.data : undefined;
@@ -50,9 +52,7 @@ export function fromSignedBytes<Schema extends z.ZodType>(
 ): z.output<Schema> | undefined {
   if (bytes.byteLength > maxBytes) return undefined;
   const value = readValue(bytes);
-  if (value === undefined || !sameBytes(toBytes(value), bytes)) return undefined;
-  const parsed = schema.safeParse(value);
-  return parsed.success ? parsed.data : undefined;
+  return value === undefined || !sameBytes(toBytes(value), bytes) ? undefined : inShape(schema, value);
 }
 
 /** The value without a shape, or undefined where the bytes aren't strict CBOR. */

@@ -20,6 +20,7 @@ import { ZoneStore } from '../../registry/zones/store.ts';
 import { Summaries } from '../../registry/zones/summaries.ts';
 import { identityOf, silentLog } from '../support/constellation.ts';
 import { HandClock } from './besieged.ts';
+import { evidence, noEvidence } from './evidence.ts';
 import type { Target } from './fuzz.ts';
 import { below, encode, oneOf, spoilValue } from './mutate.ts';
 import * as wares from './wares.ts';
@@ -27,6 +28,7 @@ import { gateOf, oneSpoilt, openMembership, openStore, resigned, self, Wire } fr
 
 const { mesh, owner, members, statements } = wares;
 const { signal } = new AbortController();
+const evidenceProtocol = '/hermesh/evidence/1.0.0';
 
 function beats(): Target {
   const wire = new Wire();
@@ -159,6 +161,7 @@ function heads(): Target {
       const place = chance() < 0.7 ? 0 : 1;
       let [asked, pulls] = [0, 0];
       wire.answer = (protocol) => {
+        if (protocol === evidenceProtocol) return noEvidence;
         if (protocol !== '/hermesh/heads/1.0.0') {
           pulls += 1;
           return undefined;
@@ -172,7 +175,7 @@ function heads(): Target {
       return compared === 0 ? 'refused' : pulls > 0 ? 'led on' : 'compared';
     },
     check: () => assert.ok(clock.waiting < 20, `${clock.waiting} timers wait`),
-    least: { refused: 0.2, compared: 0.05, 'led on': 0.02 },
+    least: { refused: 0.2, 'led on': 0.2 },
   };
 }
 
@@ -350,5 +353,5 @@ function renewal(): Target {
 
 /** Fresh ones each time: they keep what they are given. */
 export function replies(): Target[] {
-  return [beats(), roster(), heads(), feed(), zones(), renewal()];
+  return [beats(), roster(), heads(), evidence(), feed(), zones(), renewal()];
 }

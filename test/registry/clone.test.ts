@@ -50,6 +50,15 @@ async function withFolder(run: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
+/** Both write until neither may. */
+async function bothRefused(...twins: readonly [Node, Node]): Promise<void> {
+  let round = 0;
+  await eventually('both are refused', () => {
+    round += 1;
+    return twins.map((twin, at) => isRefused(twin, `${at} ${round}`)).every((each) => each);
+  });
+}
+
 for (const isLost of [false, true]) {
   const how = isLost ? 'everything published is lost' : 'what is published reaches one of them only';
   test(`both of two copies of a home are told, and every other stack takes nothing more of them, where ${how} (failure mode 13)`, async () => {
@@ -58,15 +67,7 @@ for (const isLost of [false, true]) {
       // The transport reaches of two stacks with one identity the one that connected last, as libp2p does.
       const [rest, first, copy] = await openTwins(sky, folder, ['one', 'three', 'four']);
       sky.hub.losesPublished = isLost;
-      let round = 0;
-      await eventually(
-        'both are refused',
-        () => {
-          round += 1;
-          return [first, copy].map((twin, at) => isRefused(twin, `${at} ${round}`)).every((each) => each);
-        },
-        { timeoutMs: 30_000 },
-      );
+      await bothRefused(first, copy);
       for (const { registry } of rest) {
         await eventually('it is known', () => registry.quarantined().includes(first.registry.stack), {
           timeoutMs: 30_000,
@@ -82,15 +83,7 @@ test('a stack that was told that it runs twice knows it after a restart, alone, 
     await using sky = new Constellation({ antiEntropyMs: 100 });
     const [[one], first, copy] = await openTwins(sky, folder, ['one']);
     assert.ok(one);
-    let round = 0;
-    await eventually(
-      'both are refused',
-      () => {
-        round += 1;
-        return [first, copy].map((twin, at) => isRefused(twin, `${at} ${round}`)).every((each) => each);
-      },
-      { timeoutMs: 30_000 },
-    );
+    await bothRefused(first, copy);
     for (const twin of [first, copy]) await twin[Symbol.asyncDispose]();
     sky.hub.cut(one.identity.stack, first.identity.stack);
     const again = await sky.open('two', { file: path.join(folder, 'copy.db') });

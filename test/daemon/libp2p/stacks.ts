@@ -2,16 +2,29 @@
 import { randomBytes } from 'node:crypto';
 import { openLibp2pNetwork } from '#daemon/libp2p';
 import { openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
+import type { ReplicateOptions } from '#registry/replication';
 import { identityOf, noteKind, silentLog } from '../../support/constellation.ts';
 
 const listen = ['/ip4/127.0.0.1/tcp/0'];
 
 export type Libp2pStack = Awaited<ReturnType<typeof openStack>>;
 
+export interface StackChoices {
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  readonly dht?: boolean;
+  readonly replicate?: Partial<ReplicateOptions>;
+  readonly retryMs?: number;
+}
+
 /** Opens one that goes with `parts`; the same word gives the same identity. */
-export async function openStack(parts: AsyncDisposableStack, name: string) {
+export async function openStack(
+  parts: AsyncDisposableStack,
+  name: string,
+  { now = Date.now, dht = false, replicate = { antiEntropyMs: 2_000 }, retryMs }: StackChoices = {},
+) {
   const identity = identityOf(name);
-  const network = parts.use(await openLibp2pNetwork({ identity, listen, log: silentLog }));
+  const network = parts.use(await openLibp2pNetwork({ identity, listen, dht, log: silentLog }));
   const database = parts.use(openDatabase(':memory:', [registryMigrations]));
   const registry = parts.use(
     await openRegistry({
@@ -21,10 +34,11 @@ export async function openStack(parts: AsyncDisposableStack, name: string) {
       network,
       kinds: [noteKind],
       mayStand: () => undefined,
-      clock: systemClock,
+      clock: { ...systemClock, now },
       random: randomBytes,
       log: silentLog,
-      replicate: { antiEntropyMs: 2_000 },
+      replicate,
+      ...(retryMs !== undefined && { retryMs }),
     }),
   );
   registry.write([{ kind: 'stack', name, body: { name, addresses: [...network.addresses()] } }]);
