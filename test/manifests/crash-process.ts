@@ -125,6 +125,9 @@ async function remove(at: number): Promise<void> {
 say('ready');
 await Promise.all(
   [build, push, upload, pull, fill, remove].map(async (act) => {
-    for (let at = 0; ; at += 1) await act(at);
+    for (let at = 0; ; at += 1) {
+      await act(at);
+      say('done');
+    }
   }),
 );

@@ -1,7 +1,7 @@
 // A store whose process is killed at any moment of builds, pushes, pulls, fetches and sweeps: all that is seen afterwards is whole.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,8 +18,9 @@ import { gather, pieces } from './folder.ts';
 const rounds = 52;
 /** Two stores side by side: while one is looked at, the process of the other starts. */
 const lanes = 2;
-/** Some hundred acts are done within it. */
-const maxLifeMs = 400;
+/** A process lives for so many acts at most, and a moment into the next ones. */
+const maxActs = 10;
+const maxMomentMs = 30;
 const seed = 20_261_121;
 
 /** In memory where that can be: what a process wrote outlives it there as on a disk, and nobody waits for one. */
@@ -30,10 +31,12 @@ async function openFolder() {
 
 interface Seen {
   readonly uploads: string[];
+  /** Resolves once so many acts are done. */
+  did(acts: number): Promise<void>;
   end(): Promise<void>;
 }
 
-async function start(folder: string, project: string, lap: number): Promise<Seen> {
+function start(folder: string, project: string, lap: number): Seen {
   const child: ChildProcess = spawn(
     process.execPath,
     [path.join(import.meta.dirname, 'crash-process.ts'), folder, project, String(lap)],
@@ -44,16 +47,22 @@ async function start(folder: string, project: string, lap: number): Promise<Seen
   );
   const ended = once(child, 'exit');
   const uploads: string[] = [];
-  const ready = Promise.withResolvers<void>();
+  const news = new EventEmitter();
+  let acts = -1;
   createInterface({ input: child.stdout as NonNullable<ChildProcess['stdout']> }).on('line', (line) => {
-    if (line === 'ready') ready.resolve();
-    else uploads.push(line.slice('upload '.length));
+    if (line.startsWith('upload ')) uploads.push(line.slice('upload '.length));
+    else acts += 1;
+    news.emit('act');
   });
-  await Promise.race([ready.promise, ended.then(() => Promise.reject(new Error('it ended by itself')))]);
+  ended.then(() => news.emit('error', new Error('it ended by itself'))).catch(() => undefined);
   return {
     uploads,
+    async did(wanted) {
+      while (acts < wanted) await once(news, 'act');
+    },
     async end() {
       assert.equal(child.exitCode, null, 'it still works');
+      news.on('error', () => undefined);
       child.kill('SIGKILL');
       await ended;
     },
@@ -105,10 +114,11 @@ test(`a store whose process is killed ${rounds} times holds only whole blobs and
     await using store = await openFolder();
     await using project = await openFolder();
     for (let round = first; round < rounds; round += lanes) {
-      const process = await start(store.path, project.path, round);
-      await pause(random() * maxLifeMs);
-      await process.end();
-      await check(store.path, process.uploads.at(-1), counts);
+      const killed = start(store.path, project.path, round);
+      await killed.did(Math.floor(random() * maxActs));
+      await pause(random() * maxMomentMs);
+      await killed.end();
+      await check(store.path, killed.uploads.at(-1), counts);
     }
   };
   await Promise.all(Array.from({ length: lanes }, (_, first) => lane(first)));
