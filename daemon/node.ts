@@ -151,7 +151,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry: makeRegistryBases(registryParts),
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
-  const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
+  const scratch = path.join(home.blobs, 'tmp');
+  const supply = openSupply({ blobs, exchange, identity, registry, scratch, log: room('supply') });
   const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
@@ -210,7 +211,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
+  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, supply, deed });
   const runs = makeRuns({
     images,
     supply,
@@ -291,6 +292,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       repositories,
       uploads: openUploads(home.blobs),
       imagesOf: (repository) => imagesOf(registry.directory, repository),
+      attachedTo: supply.attached,
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,

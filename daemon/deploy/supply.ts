@@ -1,12 +1,23 @@
 // What this stack says of the images it builds, whom it believes of others', and whether an image may run.
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type BlobStore, type Build, type Digest, isDigest, type Manifest, openBlobStore } from '#manifests';
+import type { Logger } from 'pino';
+import {
+  type BlobStore,
+  type Build,
+  type BuiltImage,
+  type Digest,
+  isDigest,
+  type Manifest,
+  openBlobStore,
+} from '#manifests';
 import type { Rebuild, SignedStatement, Trust, Verdict } from '#manifests/supply';
 import type { Finding } from '#manifests/supply/policy';
 import { type Identity, publicKeyIn, type Registry } from '#registry';
+import type { Exchange } from '#registry/exchange';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
+import { type Attestations, makeAttestations } from './attestations.ts';
 import type { Attest, BuiltManifest } from './images.ts';
 
 /** What an image came of, as far as records tell. */
@@ -15,16 +26,24 @@ export interface KnownImage {
   readonly record: BuildRecord | undefined;
 }
 
-export interface Supply {
+export interface Supply extends Attestations {
   readonly attest: Attest;
   /** The image of a digest with its record, or the images of a manifest. Throws `not-found` where nothing was built of it. */
   find(target: Digest): KnownImage[];
   /** Reads every byte of the image, and judges by its manifest's `packaging`; without one, by the defaults. */
   verify(image: KnownImage, manifest: Manifest | undefined, call: { readonly signal: AbortSignal }): Promise<Verdict>;
-  /** Throws `forbidden` where an image of a build may not run, with each reason. */
-  require(built: BuiltManifest, call: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * Throws `forbidden` where an image of a build may not run, with each reason. Of images that are to be pulled every byte is read;
+   * what the engine has it checked when it pulled it.
+   */
+  require(
+    built: BuiltManifest,
+    call: { readonly signal: AbortSignal; readonly isPulled: (image: BuiltImage) => Promise<boolean> },
+  ): Promise<void>;
   /** What trusted stacks said of an image. */
   said(image: Digest, what: 'provenance' | 'sbom'): Promise<SignedStatement[]>;
+  /** Manifests of what was said of an image, by whomever. */
+  attached(image: Digest): Promise<Digest[]>;
   /** The three hashes of the seal, which is kept as a blob. */
   seal(image: KnownImage, call: { readonly signal: AbortSignal }): Promise<SealOutcome | undefined>;
   /** Builds once more by the function, which gets an empty store of its own, and signs where both are the same. */
@@ -42,6 +61,8 @@ export interface SealOutcome {
 }
 
 interface Parts {
+  readonly exchange: Exchange;
+  readonly log: Logger;
   readonly blobs: BlobStore;
   readonly identity: Pick<Identity, 'stack' | 'sign'>;
   readonly registry: Pick<Registry, 'stack' | 'member' | 'directory'>;
@@ -57,10 +78,11 @@ const defaults = {
   sign: { keys: [], threshold: 1 },
 };
 
-export function openSupply({ blobs, identity, registry, scratch }: Parts): Supply {
+export function openSupply({ blobs, exchange, identity, registry, scratch, log }: Parts): Supply {
   /** Loaded when the first image is built or verified: most stacks of a mesh only look. */
   const load = () => import('#manifests/supply');
   const trust = trustOf(registry);
+  const attestations = makeAttestations({ blobs, exchange, registry, keyOf: trust.keyOf, log });
 
   const said: Supply['said'] = async (image, what) => {
     const { openBundle, predicateTypes, readBundle, referrersOf } = await load();
@@ -81,12 +103,20 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
   ): Promise<Verdict> => {
     const { judgeByManifest, verifyImage } = await load();
     const judge = judgeByManifest(manifest?.packaging ?? defaults);
-    const findings = manifest === undefined ? [] : await licenseFindingsOf(digest, manifest);
-    return await verifyImage(digest, expectedOf(record), { blobs, trust, depth, judge, findings, signal });
+    const work = { blobs, trust, judge, signal };
+    const verdict = async (how: typeof depth): Promise<Verdict> => {
+      const findings = manifest === undefined ? [] : await findingsOf(digest, manifest);
+      return await verifyImage(digest, expectedOf(record), { ...work, depth: how, findings });
+    };
+    // Who is asked what an image is wants to know of all who said something of it; a run needs no more than enough.
+    if (depth === 'whole') await attestations.bring(digest, { signal });
+    const first = await verdict(depth);
+    if (first.isAllowed || depth === 'whole' || (await attestations.bring(digest, { signal })) === 0) return first;
+    return await verdict(depth);
   };
 
   /** What the manifest's licence policy has against the signed bill. */
-  const licenseFindingsOf = async (image: Digest, { packaging }: Manifest): Promise<readonly Finding[]> => {
+  const findingsOf = async (image: Digest, { packaging }: Manifest): Promise<readonly Finding[]> => {
     const { billedComponents, licenseFindings } = await import('#manifests/supply/policy');
     const { allow, deny, unknown } = packaging.policy.licenses;
     if (allow.length === 0 && deny.length === 0 && unknown === 'allow') return [];
@@ -97,6 +127,8 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
   };
 
   return {
+    told: attestations.told,
+    bring: attestations.bring,
     async attest(planned, image, of) {
       const { attestImage } = await load();
       await attestImage(planned, image, { ...of, signer: identity });
@@ -111,17 +143,22 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
       return [...images.values()].map((record) => ({ digest: record.digest as Digest, record }));
     },
     verify: (image, manifest, { signal }) => verifyOne(image, manifest, 'whole', signal),
-    async require({ manifest, digest: manifestDigest, build }, { signal }) {
-      for (const { container, digest, buildKey } of build.images) {
-        // The engine pulls through the store, which checks each blob as it is read.
+    async require({ manifest, digest: manifestDigest, build }, { signal, isPulled }) {
+      for (const image of build.images) {
+        const { container, digest, buildKey } = image;
         const record = { manifestDigest, buildKey } as BuildRecord;
-        const { isAllowed, reasons } = await verifyOne({ digest, record }, manifest, 'named', signal);
+        const depth = (await isPulled(image)) ? 'whole' : 'named';
+        const { isAllowed, reasons } = await verifyOne({ digest, record }, manifest, depth, signal);
         if (isAllowed) continue;
         const told = reasons.map(({ message }) => message).join('; ');
         throw new DaemonError('forbidden', `Cannot run "${container}": ${told}`, { mend: reasons[0]?.mend ?? '' });
       }
     },
     said,
+    async attached(image) {
+      const { wholeReferrersOf } = await load();
+      return (await wholeReferrersOf(image, blobs)).map(({ digest }) => digest);
+    },
     async seal({ digest, record }, { signal }) {
       if (record === undefined) return undefined;
       const { sealImage } = await load();

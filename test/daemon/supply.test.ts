@@ -132,7 +132,7 @@ test('the gate before a run lets pass what was attested, and names what is missi
   await using daemons = new Daemons();
   await using folder = await openFolder(files);
   const { node, home } = await daemons.open('berlin');
-  const work = { report: () => undefined, signal: AbortSignal.timeout(60_000) };
+  const work = { report: () => undefined, signal: AbortSignal.timeout(60_000), isPulled: async () => true };
   const { images, supply } = node.context;
   const built = await images.build(path.join(folder.path, 'manifest.json'), { useCache: true }, work);
   await supply.require(built, work);
