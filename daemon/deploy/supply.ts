@@ -9,14 +9,15 @@ import {
   type Digest,
   isDigest,
   type Manifest,
+  ManifestError,
   openBlobStore,
 } from '#manifests';
 import type { Rebuild, SignedStatement, Trust, Verdict } from '#manifests/supply';
-import type { Finding } from '#manifests/supply/policy';
+import type { Finding, SecretScan } from '#manifests/supply/policy';
 import { type Identity, publicKeyIn, type Registry } from '#registry';
 import type { Exchange } from '#registry/exchange';
 import { DaemonError } from '../errors.ts';
-import type { BuildRecord } from '../kinds.ts';
+import type { BuildRecord, ManifestRecord } from '../kinds.ts';
 import { type Attestations, makeAttestations } from './attestations.ts';
 import type { Attest, BuiltManifest } from './images.ts';
 
@@ -29,7 +30,7 @@ export interface KnownImage {
 export interface Supply extends Attestations {
   readonly attest: Attest;
   /** The image of a digest with its record, or the images of a manifest. Throws `not-found` where nothing was built of it. */
-  find(target: Digest): KnownImage[];
+  find(target: Digest): Promise<KnownImage[]>;
   /** Reads every byte of the image, and judges by its manifest's `packaging`; without one, by the defaults. */
   verify(image: KnownImage, manifest: Manifest | undefined, call: { readonly signal: AbortSignal }): Promise<Verdict>;
   /**
@@ -101,12 +102,15 @@ export function openSupply({ blobs, exchange, identity, registry, scratch, log }
     depth: 'whole' | 'named',
     signal: AbortSignal,
   ): Promise<Verdict> => {
-    const { judgeByManifest, verifyImage } = await load();
+    const { gatherFacts, judgeByManifest } = await load();
     const judge = judgeByManifest(manifest?.packaging ?? defaults);
-    const work = { blobs, trust, judge, signal };
     const verdict = async (how: typeof depth): Promise<Verdict> => {
-      const findings = manifest === undefined ? [] : await findingsOf(digest, manifest);
-      return await verifyImage(digest, expectedOf(record), { ...work, depth: how, findings });
+      const gathered = await gatherFacts(digest, { blobs, trust, signal, depth: how });
+      // In what isn't whole nothing is looked for.
+      const isSearched = manifest !== undefined && gathered.damage.length === 0;
+      const facts = isSearched ? { ...gathered, findings: await findingsOf(digest, manifest, signal) } : gathered;
+      const reasons = judge(facts, expectedOf(record));
+      return { image: digest, isAllowed: reasons.length === 0, reasons, facts };
     };
     // Who is asked what an image is wants to know of all who said something of it; a run needs no more than enough.
     if (depth === 'whole') await attestations.bring(digest, { signal });
@@ -115,15 +119,54 @@ export function openSupply({ blobs, exchange, identity, registry, scratch, log }
     return await verdict(depth);
   };
 
-  /** What the manifest's licence policy has against the signed bill. */
-  const findingsOf = async (image: Digest, { packaging }: Manifest): Promise<readonly Finding[]> => {
-    const { billedComponents, licenseFindings } = await import('#manifests/supply/policy');
-    const { allow, deny, unknown } = packaging.policy.licenses;
-    if (allow.length === 0 && deny.length === 0 && unknown === 'allow') return [];
-    const [bill] = await said(image, 'sbom');
-    return bill === undefined
-      ? []
-      : licenseFindings(billedComponents(bill.statement.predicate), packaging.policy.licenses);
+  /** Layers that nobody can read hide what is in them. */
+  const scanOf = async (image: Digest, signal: AbortSignal): Promise<SecretScan> => {
+    const { scanSecrets } = await load();
+    try {
+      return await scanSecrets(image, blobs, { signal });
+    } catch (error) {
+      if (error instanceof ManifestError) return { found: [], isCut: true };
+      throw error;
+    }
+  };
+
+  /** What the manifest's policies have against the image: its signed bill, and what lies in it. */
+  const findingsOf = async (
+    image: Digest,
+    { packaging }: Manifest,
+    signal: AbortSignal,
+  ): Promise<readonly Finding[]> => {
+    const { billedComponents, licenseFindings, secretFindings } = await import('#manifests/supply/policy');
+    const { licenses, secrets } = packaging.policy;
+    const findings: Finding[] = [];
+    if (licenses.allow.length > 0 || licenses.deny.length > 0 || licenses.unknown === 'deny') {
+      const [bill] = await said(image, 'sbom');
+      if (bill) findings.push(...licenseFindings(billedComponents(bill.statement.predicate), licenses));
+    }
+    if (secrets !== 'off') {
+      findings.push(...secretFindings(await scanOf(image, signal), packaging.policy));
+    }
+    return findings;
+  };
+
+  /** An image that was there already has the record of the manifest that it first came of: of later ones its attestations tell. */
+  const builtAgain = async (
+    target: Digest,
+    records: readonly { readonly body: BuildRecord }[],
+  ): Promise<BuildRecord[]> => {
+    const { directory } = registry;
+    const manifest = directory.list<ManifestRecord>({ kind: 'manifest', name: target, includeUnreachable: true })[0];
+    if (manifest === undefined) return [];
+    const { annotations, referrersOf } = await load();
+    const found: BuildRecord[] = [];
+    for (const { body } of records) {
+      if (body.project !== manifest.body.project || !isDigest(body.digest)) continue;
+      const isOfIt = (await referrersOf(body.digest, blobs)).some(
+        (one) => one.annotations[annotations.manifest] === target,
+      );
+      if (isOfIt) found.push({ ...body, manifestDigest: target });
+    }
+    return found;
   };
 
   return {
@@ -133,13 +176,13 @@ export function openSupply({ blobs, exchange, identity, registry, scratch, log }
       const { attestImage } = await load();
       await attestImage(planned, image, { ...of, signer: identity });
     },
-    find(target) {
-      const records = registry.directory
-        .list<BuildRecord>({ kind: 'build' })
-        .flatMap(({ body }) =>
-          body && [body.digest, body.configDigest, body.manifestDigest].includes(target) ? [body] : [],
-        );
-      const images = new Map(records.map((record) => [`${record.digest} ${record.manifestDigest}`, record]));
+    async find(target) {
+      const records = registry.directory.list<BuildRecord>({ kind: 'build', includeUnreachable: true });
+      const named = records.flatMap(({ body }) =>
+        [body.digest, body.configDigest, body.manifestDigest].includes(target) ? [body] : [],
+      );
+      const all = [...named, ...(await builtAgain(target, records))];
+      const images = new Map(all.map((record) => [`${record.digest} ${record.manifestDigest}`, record]));
       return [...images.values()].map((record) => ({ digest: record.digest as Digest, record }));
     },
     verify: (image, manifest, { signal }) => verifyOne(image, manifest, 'whole', signal),

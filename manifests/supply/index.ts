@@ -26,5 +26,6 @@ export {
 } from './referrers.ts';
 export { makeSbom, type SbomSubject } from './sbom.ts';
 export { type Seal, sealImage, type ThreeHashes, threeHashes } from './seal.ts';
+export { scanSecrets } from './secrets.ts';
 export { bundleMediaType, type KeyOf, openBundle, type SignedStatement, type Signer, signStatement } from './sign.ts';
 export { type ImageName, makeStatement, predicateTypes, type Statement, whatOf } from './statement.ts';

@@ -143,3 +143,32 @@ test('the gate before a run lets pass what was attested, and names what is missi
     mend: /hermesh build FILE/,
   });
 });
+
+test('a key in a source is refused by its place and never shown, told where that is asked, and let pass with a reason', async () => {
+  await using daemons = new Daemons();
+  // Made here and of no use anywhere.
+  const key = ['ghp', Buffer.from('of no use anywhere, 27 bytes').toString('hex').slice(0, 36)].join('_');
+  await using folder = await openFolder({ ...files, 'app/conf/token.env': `a=1\nTOKEN=${key}\n` });
+  const stack = await daemons.open('berlin');
+  const verifyWith = async (policy: object) => {
+    const text = JSON.stringify({ ...manifest, packaging: { policy } });
+    await writeFile(path.join(folder.path, 'manifest.json'), text);
+    await build(stack, folder.path);
+    const { body } = await stack.ask('POST', '/api/verifications', { target: path.join(folder.path, 'manifest.json') });
+    assert.ok(!JSON.stringify(body).includes(key.slice(4, 14)), 'nothing of the key is told');
+    return body;
+  };
+  const refused = await verifyWith({});
+  assert.equal(refused.allowed, false, JSON.stringify(refused));
+  assert.match(
+    refused.images[0].reasons[0].message,
+    /^\/srv\/conf\/token.env:2: a secret lies there \(github\/GITHUB_TOKEN\)$/,
+  );
+  const told = await verifyWith({ secrets: 'report' });
+  assert.deepEqual([told.allowed, told.images[0].told.length], [true, 1]);
+  const off = await verifyWith({ secrets: 'off' });
+  assert.deepEqual([off.allowed, off.images[0].told.length], [true, 0]);
+  const passed = await verifyWith({ secrets_ignore: [{ path: '/srv/conf/*.env', reason: 'made for a test' }] });
+  assert.deepEqual([passed.allowed, passed.images[0].told.length], [true, 0]);
+  assert.ok(stack.logged.every((line) => !line.includes(key.slice(4, 14))));
+});
