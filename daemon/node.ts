@@ -23,6 +23,7 @@ import {
   openJournal,
   openSecrets,
   openSupply,
+  openVulnerabilities,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
@@ -152,7 +153,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
   const scratch = path.join(home.blobs, 'tmp');
-  const supply = openSupply({ blobs, exchange, identity, registry, scratch, log: room('supply') });
+  const advisories = openVulnerabilities(path.join(options.config.home, 'advisories'), now);
+  const supply = openSupply({ advisories, blobs, exchange, identity, registry, scratch, log: room('supply') });
   const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
@@ -243,6 +245,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     images,
     runs,
     supply,
+    advisories,
     pulls,
     sweep,
     log,

@@ -17,3 +17,4 @@ export type { Supply } from './supply.ts';
 export { openSupply } from './supply.ts';
 export { defaultLimitGib, keepSwept, makeSweep, type SweepOptions, type Swept } from './sweep.ts';
 export { openJournal } from './unfinished.ts';
+export { openVulnerabilities, type Vulnerabilities } from './vulnerabilities.ts';

@@ -20,6 +20,7 @@ import { DaemonError } from '../errors.ts';
 import type { BuildRecord, ManifestRecord } from '../kinds.ts';
 import { type Attestations, makeAttestations } from './attestations.ts';
 import type { Attest, BuiltManifest } from './images.ts';
+import type { Vulnerabilities } from './vulnerabilities.ts';
 
 /** What an image came of, as far as records tell. */
 export interface KnownImage {
@@ -63,6 +64,7 @@ export interface SealOutcome {
 
 interface Parts {
   readonly exchange: Exchange;
+  readonly advisories: Vulnerabilities;
   readonly log: Logger;
   readonly blobs: BlobStore;
   readonly identity: Pick<Identity, 'stack' | 'sign'>;
@@ -79,7 +81,7 @@ const defaults = {
   sign: { keys: [], threshold: 1 },
 };
 
-export function openSupply({ blobs, exchange, identity, registry, scratch, log }: Parts): Supply {
+export function openSupply({ advisories, blobs, exchange, identity, registry, scratch, log }: Parts): Supply {
   /** Loaded when the first image is built or verified: most stacks of a mesh only look. */
   const load = () => import('#manifests/supply');
   const trust = trustOf(registry);
@@ -137,12 +139,13 @@ export function openSupply({ blobs, exchange, identity, registry, scratch, log }
     signal: AbortSignal,
   ): Promise<readonly Finding[]> => {
     const { billedComponents, licenseFindings, secretFindings } = await import('#manifests/supply/policy');
-    const { licenses, secrets } = packaging.policy;
+    const { licenses, vulnerabilities, secrets } = packaging.policy;
     const findings: Finding[] = [];
-    if (licenses.allow.length > 0 || licenses.deny.length > 0 || licenses.unknown === 'deny') {
-      const [bill] = await said(image, 'sbom');
-      if (bill) findings.push(...licenseFindings(billedComponents(bill.statement.predicate), licenses));
-    }
+    const [bill] = await said(image, 'sbom');
+    const components = bill === undefined ? [] : billedComponents(bill.statement.predicate);
+    if (licenses.allow.length > 0 || licenses.deny.length > 0 || licenses.unknown === 'deny')
+      findings.push(...licenseFindings(components, licenses));
+    findings.push(...(await advisories.findings(components, vulnerabilities)));
     if (secrets !== 'off') {
       findings.push(...secretFindings(await scanOf(image, signal), packaging.policy));
     }

@@ -12,6 +12,11 @@ export const compareByEcosystem: Readonly<Record<string, CompareVersions>> = {
   golang: compareSemantic,
 };
 
+/** Whether advisories of an ecosystem can mean anything here. */
+export function isComparable(ecosystem: string): boolean {
+  return Object.hasOwn(compareByEcosystem, ecosystem);
+}
+
 /** dpkg's order: epoch, upstream version, revision; "~" comes before everything, also before the end. */
 export function compareDebian(first: string, second: string): number {
   const [one, two] = [debianParts(first), debianParts(second)];
