@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openFolder } from '../manifests/folder.ts';
 import { Daemons, type Stack } from '../support/daemons.ts';
+import { eventually } from '../support/deadline.ts';
 
 const manifest = {
   manifest_version: '1.0',
@@ -171,4 +172,61 @@ test('a key in a source is refused by its place and never shown, told where that
   const passed = await verifyWith({ secrets_ignore: [{ path: '/srv/conf/*.env', reason: 'made for a test' }] });
   assert.deepEqual([passed.allowed, passed.images[0].told.length], [true, 0]);
   assert.ok(stack.logged.every((line) => !line.includes(key.slice(4, 14))));
+});
+
+test('an image with a known vulnerability is refused from the severity on that its manifest says, once advisories are imported', async () => {
+  await using daemons = new Daemons();
+  const policy = { vulnerabilities: { refuse: 'high', max_database_age_days: 3650 } };
+  const advisory = {
+    id: 'T-1',
+    modified: new Date().toISOString(),
+    database_specific: { severity: 'HIGH' },
+    affected: [
+      {
+        package: { ecosystem: 'PyPI', name: 'Flask' },
+        ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '3.0.1' }] }],
+      },
+    ],
+  };
+  await using folder = await openFolder({
+    ...files,
+    'manifest.json': JSON.stringify({ ...manifest, packaging: { policy } }),
+    'osv/T-1.json': JSON.stringify(advisory),
+  });
+  const stack = await daemons.open('berlin');
+  const target = await build(stack, folder.path);
+  const silent = await stack.ask('POST', '/api/verifications', { target });
+  assert.deepEqual(
+    [silent.body.allowed, silent.body.images[0].reasons[0].message],
+    [false, 'the database: it has nothing of pypi'],
+  );
+  const { status, body: part } = await stack.ask('POST', '/api/vulnerabilities/parts', {
+    path: path.join(folder.path, 'osv'),
+  });
+  assert.deepEqual([status, part.name, part.records, part.ecosystems], [200, 'osv', 1, ['pypi']], JSON.stringify(part));
+  const { body: check } = await stack.ask('POST', '/api/vulnerabilities/checks', { target });
+  assert.deepEqual(
+    check.images[0].findings.map((one: { component: string; mend: string }) => [one.component, one.mend]),
+    [['pkg:pypi/flask@3.0.0', 'take 3.0.1']],
+  );
+  const { body: refused } = await stack.ask('POST', '/api/verifications', { target });
+  assert.deepEqual(
+    [refused.allowed, refused.images[0].reasons[0].message],
+    [false, 'pkg:pypi/flask@3.0.0: T-1 (high)'],
+  );
+});
+
+test('a stack that pulls an image has what was said of it', async () => {
+  await using daemons = new Daemons();
+  await using folder = await openFolder(files);
+  const [berlin, tokyo] = (await daemons.mesh('berlin', 'tokyo')) as [Stack, Stack];
+  const target = await build(berlin, folder.path);
+  await eventually(
+    'tokyo knows the build',
+    async () => (await tokyo.ask('GET', '/api/records?kind=attestation')).body.records.length === 1,
+  );
+  const pulled = await tokyo.ask('POST', '/api/pulls', { digest: target });
+  assert.equal(pulled.status, 200, JSON.stringify(pulled.body));
+  const { body } = await tokyo.ask('POST', '/api/verifications', { target });
+  assert.deepEqual([body.allowed, body.images[0].signedBy], [true, ['berlin']], JSON.stringify(body));
 });
