@@ -18,6 +18,7 @@ import { type Identity, publicKeyIn, type Registry } from '#registry';
 import type { Exchange } from '#registry/exchange';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord, ManifestRecord } from '../kinds.ts';
+import { operatorOf } from '../operator.ts';
 import { type Attestations, makeAttestations } from './attestations.ts';
 import type { Attest, BuiltManifest } from './images.ts';
 import type { Vulnerabilities } from './vulnerabilities.ts';
@@ -245,15 +246,9 @@ export function openSupply({ advisories, blobs, exchange, identity, registry, sc
 
 /** Members of the mesh are believed what they sign; their operator is what their label "operator" declares. */
 function trustOf(registry: Parts['registry']): Trust {
-  const labelsOf = (stack: string): Readonly<Record<string, string>> => {
-    const own = registry.directory
-      .list<{ labels?: Record<string, string> }>({ kind: 'stack' })
-      .find((one) => one.stack === stack);
-    return own?.body?.labels ?? {};
-  };
   return {
     keyOf: (stack) => (stack === registry.stack || registry.member(stack) ? publicKeyIn(stack) : undefined),
-    operatorOf: (stack) => labelsOf(stack)['operator'],
+    operatorOf: (stack) => operatorOf(registry.directory, stack),
     namesOf: (stack) => [registry.member(stack)?.name ?? []].flat(),
   };
 }
