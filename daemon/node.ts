@@ -165,7 +165,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const scratch = path.join(home.blobs, 'tmp');
   const advisories = openVulnerabilities(path.join(options.config.home, 'advisories'), now);
   const supply = openSupply({ advisories, blobs, exchange, identity, registry, scratch, log: room('supply') });
-  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
+  const { mirrors, keyring } = options.config;
+  const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
+  const images = openImages(blobs, packages, supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({

@@ -5,5 +5,5 @@ export { cvssScore } from './cvss.ts';
 export type { Finding } from './finding.ts';
 export { type LicensePolicy, licenseFindings } from './licenses.ts';
 export { type FoundSecret, type SecretPolicy, type SecretScan, secretFindings } from './secrets.ts';
-export { compareDebian, comparePython } from './versions.ts';
+export { comparePython } from './versions.ts';
 export { type VulnerabilityPolicy, vulnerabilityFindings } from './vulnerabilities.ts';
