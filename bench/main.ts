@@ -16,6 +16,7 @@ import { newcomerRow } from './rows/newcomer.ts';
 import { replicationRow } from './rows/replication.ts';
 import { restRow } from './rows/rest.ts';
 import { demoRow, startRow, statusRow, testRow } from './rows/start.ts';
+import { supplyRow } from './rows/supply.ts';
 
 /** A result as the file keeps it: when it was measured, and the load of the minute before. */
 type Kept = Result & { readonly at: string; readonly load: number };
@@ -34,6 +35,7 @@ const rows: readonly Row[] = [
   restRow,
   loopbackTransferRow,
   swarmRow,
+  supplyRow,
   ...memoryRows,
   demoRow,
   testRow,

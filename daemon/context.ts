@@ -1,7 +1,7 @@
 // What operations are given: the parts of a running stack, and the one way to record a deed.
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
-import type { EngineState, Images, Pulls, Runs, Supply } from '#daemon/deploy';
+import type { EngineState, Images, Pulls, Runs, Supply, Vulnerabilities } from '#daemon/deploy';
 import type { SweepOptions, Swept } from '#daemon/sweep';
 import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
@@ -21,6 +21,7 @@ export interface Context {
   readonly images: Images;
   readonly runs: Runs;
   readonly supply: Supply;
+  readonly advisories: Vulnerabilities;
   readonly pulls: Pulls;
   sweep(options: SweepOptions): Promise<Swept>;
   readonly log: Logger;

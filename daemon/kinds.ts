@@ -60,6 +60,15 @@ const buildSchema = z.object({
 });
 export type BuildRecord = z.infer<typeof buildSchema>;
 
+/** What one builder says of an image in some years, each new version of its rules included. */
+export const maxToldAttestations = 20;
+
+const attestationSchema = z.object({
+  /** Digests and sizes in bytes of the manifests of what its owner attached to the image that the record is named by. */
+  attestations: z.array(z.tuple([digest, z.int().min(1).max(65_536)])).max(maxToldAttestations),
+});
+export type AttestationRecord = z.infer<typeof attestationSchema>;
+
 const runSchema = z.object({
   project: short,
   manifestDigest: digest,
@@ -112,6 +121,13 @@ const buildKind = defineKind({
   writer: 'any-member',
   outlastsOwner: true,
 });
+const attestationKind = defineKind({
+  name: 'attestation',
+  schema: attestationSchema,
+  maxBytes: 4_096,
+  writer: 'any-member',
+  outlastsOwner: true,
+});
 const runKind = defineKind({ name: 'run', schema: runSchema, maxBytes: 16_384, writer: 'any-member' });
 const checkKind = defineKind({
   name: 'check',
@@ -138,6 +154,7 @@ export const daemonKinds = [
   ciKind,
   manifestKind,
   buildKind,
+  attestationKind,
   runKind,
   checkKind,
   stepResultKind,

@@ -22,6 +22,7 @@ import {
   openJournal,
   openSecrets,
   openSupply,
+  openVulnerabilities,
   stateNow,
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
@@ -162,7 +163,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     registry: makeRegistryBases(registryParts),
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
-  const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
+  const scratch = path.join(home.blobs, 'tmp');
+  const advisories = openVulnerabilities(path.join(options.config.home, 'advisories'), now);
+  const supply = openSupply({ advisories, blobs, exchange, identity, registry, scratch, log: room('supply') });
   const { mirrors, keyring } = options.config;
   const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
   const uses = openUses(now);
@@ -225,7 +228,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const made = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
+  const made = makePulls({ blobs, exchange, registry, repositories, registryParts, supply, deed });
   const pulls = {
     ...made,
     pull: uses.during(made.pull),
@@ -268,6 +271,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     images,
     runs,
     supply,
+    advisories,
     pulls,
     sweep,
     log,
@@ -317,6 +321,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       repositories,
       uploads,
       imagesOf: (repository) => imagesOf(registry.directory, repository),
+      attachedTo: supply.attached,
       pullAccess,
       directory: registry.directory,
       isReady: () => isReady,

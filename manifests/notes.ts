@@ -45,7 +45,7 @@ export async function writeLayerNote(blobs: BlobStore, kind: string, inputs: unk
 /** Any other small thing that may be forgotten. */
 export async function readPlainNote<Note>(
   blobs: BlobStore,
-  kind: 'inputs' | 'bases' | 'catalogues' | 'referrers',
+  kind: 'inputs' | 'bases' | 'catalogues' | 'referrers' | 'secrets',
   key: unknown,
 ): Promise<Note | undefined> {
   return await readNote<Note>(blobs, noteOf(kind, digestOf(canonicalJson(key))));
@@ -53,7 +53,7 @@ export async function readPlainNote<Note>(
 
 export async function writePlainNote(
   blobs: BlobStore,
-  kind: 'inputs' | 'bases' | 'catalogues' | 'referrers',
+  kind: 'inputs' | 'bases' | 'catalogues' | 'referrers' | 'secrets',
   key: unknown,
   note: object,
 ): Promise<void> {

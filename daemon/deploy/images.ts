@@ -74,6 +74,8 @@ export type Attest = (
     readonly manifest: Manifest;
     readonly manifestDigest: Digest;
     readonly blobs: BlobStore;
+    /** Whether all is said again. */
+    readonly isAnew: boolean;
     readonly signal: AbortSignal;
   },
 ) => Promise<void>;
@@ -91,7 +93,7 @@ export function openImages(
       const useCache = mayUseCache && !check;
       const loaded = await loadManifest(file);
       const lock = await loadLock(file);
-      const of = { manifest: loaded.manifest, manifestDigest: loaded.digest, blobs, signal };
+      const of = { manifest: loaded.manifest, manifestDigest: loaded.digest, blobs, isAnew: !useCache, signal };
       const build = await buildImages({
         ...loaded,
         lock,

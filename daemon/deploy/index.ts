@@ -16,3 +16,4 @@ export { makeShelf } from './shelf.ts';
 export type { Supply } from './supply.ts';
 export { openSupply } from './supply.ts';
 export { type Journal, openJournal } from './unfinished.ts';
+export { openVulnerabilities, type Vulnerabilities } from './vulnerabilities.ts';

@@ -16,6 +16,7 @@ import type { Exchange } from '#registry/exchange';
 import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
+import type { Supply } from './supply.ts';
 
 export interface Pulled {
   readonly digest: Digest;
@@ -46,6 +47,7 @@ interface Parts {
   readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
   readonly repositories: Repositories;
   readonly registryParts: RegistryParts;
+  readonly supply: Pick<Supply, 'attached' | 'bring'>;
   readonly deed: Do;
 }
 
@@ -61,7 +63,7 @@ const descriptor = z.object({ digest, size: z.int().min(0) });
 const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(1_000) });
 type ImageManifest = z.output<typeof manifestSchema>;
 
-export function makePulls({ blobs, exchange, registry, repositories, registryParts, deed }: Parts): Pulls {
+export function makePulls({ blobs, exchange, registry, repositories, registryParts, supply, deed }: Parts): Pulls {
   const told = ({ report, signal }: OperationCall, doing: string) => ({
     signal,
     report: ({ doneBytes, sizeBytes }: { readonly doneBytes: number; readonly sizeBytes: number }) =>
@@ -76,6 +78,8 @@ export function makePulls({ blobs, exchange, registry, repositories, registryPar
       const manifest = await readManifest(blobs, image);
       if (!manifest) continue;
       const all = [image as Digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
+      for (const one of await supply.attached(image as Digest))
+        all.push(one, ...((await repositories.document(one))?.blobs ?? []));
       changes.push({ kind: 'blob-holding', name: image, body: await exchange.describe(all) });
     }
     return changes;
@@ -102,12 +106,13 @@ export function makePulls({ blobs, exchange, registry, repositories, registryPar
           mend: 'leave "@…" out',
         });
       const client = openRegistryClient(reference.registry, reference.repository, registryParts);
-      const referrers = await referrersOf(repositories, wanted);
-      const pushed = await pushImage(client, wanted, blobs, { ...told(call, 'pushed'), tag: reference.tag, referrers });
+      const pushed = await referrersOf(repositories, wanted);
+      const referrers = [...new Set([...pushed, ...(await supply.attached(wanted))])];
+      const copied = await pushImage(client, wanted, blobs, { ...told(call, 'pushed'), tag: reference.tag, referrers });
       const at = formatReference({ ...reference, digest: wanted });
-      const data = { reference: at, movedBytes: pushed.movedBytes };
+      const data = { reference: at, movedBytes: copied.movedBytes };
       deed(call, { type: 'image.pushed', subject: wanted, data }, () => undefined);
-      return { reference: at, movedBytes: pushed.movedBytes };
+      return { reference: at, movedBytes: copied.movedBytes };
     },
     async pull(wanted, call) {
       const { signal, report } = call;
@@ -133,6 +138,7 @@ export function makePulls({ blobs, exchange, registry, repositories, registryPar
         }
       };
       await Promise.all(Array.from({ length: maxAtOnce }, worker));
+      await supply.bring(wanted, { signal });
       const records = await holdings([wanted]);
       const data = { sizeBytes, receivedBytes };
       deed(call, { type: 'image.pulled', subject: wanted, data }, () => registry.write(records));

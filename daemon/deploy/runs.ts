@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSummary } from '#container-ci';
 import { engineName, identityOf } from '#container-ci';
-import { ciName, type Drift, describe, planStop } from '#cookbooks';
+import { ciName, type Drift, describe, imageReference, planStop } from '#cookbooks';
 import { readRevision, writtenBy } from '#daemon/records';
+import type { BuiltImage } from '#manifests';
 import type { OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import { execute, finish, ownRuns, type RunParts, recordOf, specRequest, started, stopped, sweep } from './ending.ts';
@@ -79,7 +80,8 @@ export function makeRuns(parts: RunParts): Runs {
     const { changes, differs } = writtenBy(made, registry.directory, registry.stack);
     if (differs.length > 0)
       log.warn({ builds: differs }, 'the same inputs gave another image than before: the first stays recorded');
-    const holdings = await pulls.holdings(built.build.images.map((image) => image.digest));
+    const digests = built.build.images.map((image) => image.digest);
+    const holdings = [...(await pulls.holdings(digests)), ...(await supply.told(digests))];
     deed(
       call,
       {
@@ -99,7 +101,7 @@ export function makeRuns(parts: RunParts): Runs {
       link.require();
       if (!dryRun) {
         const built = await build(file, { useCache: true }, call);
-        await supply.require(built, call);
+        await supply.require(built, { ...call, isPulled: (image) => isPulled(parts, built, image, call) });
         return alone(built.manifest.project.name, call, () => start(parts, built, call));
       }
       const built = await images.build(file, { useCache: true }, call);
@@ -185,6 +187,18 @@ export function makeRuns(parts: RunParts): Runs {
       );
     },
   };
+}
+
+/** Whether the engine would have to pull an image of this manifest, which it does for its own platform alone. */
+async function isPulled(
+  parts: RunParts,
+  { manifest }: BuiltManifest,
+  image: BuiltImage,
+  call: { readonly signal: AbortSignal },
+): Promise<boolean> {
+  const engine = parts.engine.require();
+  if ((await engine.info(call)).platform !== image.platform) return false;
+  return !(await engine.hasImage(imageReference(parts.registryAddress(), manifest.project.name, image), call));
 }
 
 async function survey(parts: RunParts, { manifest, digest, build }: BuiltManifest, call: { signal: AbortSignal }) {

@@ -14,6 +14,8 @@ interface Parts {
   readonly uploads: Uploads;
   /** Images that were built for a repository, here or on another stack. */
   readonly imagesOf: (repository: string) => readonly Digest[];
+  /** What this stack, and others, said of an image. */
+  readonly attachedTo: (image: Digest) => Promise<readonly Digest[]>;
   readonly pullAccess: PullAccess;
   readonly authenticate: Authenticate;
 }

@@ -46,6 +46,7 @@ export interface HttpParts {
   readonly repositories: Repositories;
   readonly uploads: Uploads;
   readonly imagesOf: (repository: string) => readonly Digest[];
+  readonly attachedTo: (image: Digest) => Promise<readonly Digest[]>;
   readonly pullAccess: PullAccess;
   readonly directory: Directory;
   readonly isReady: () => boolean;

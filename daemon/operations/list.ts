@@ -11,6 +11,7 @@ import { get, list } from './records.ts';
 import { exportRoot, rotateRoot } from './roots.ts';
 import { adopt, drain, pardon } from './stacks.ts';
 import { provenance, rebuild, sbom, verify } from './supply.ts';
+import { vulnerabilitiesCheck, vulnerabilitiesImport } from './vulnerabilities.ts';
 import { zones } from './zones.ts';
 
 export const operations: readonly DaemonOperation[] = [
@@ -40,6 +41,8 @@ export const operations: readonly DaemonOperation[] = [
   rebuild,
   sbom,
   provenance,
+  vulnerabilitiesImport,
+  vulnerabilitiesCheck,
   logs,
   listCis,
   ask,

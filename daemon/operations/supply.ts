@@ -9,12 +9,16 @@ import { table } from './table.ts';
 
 const digest = z.string().refine(isDigest, 'a digest "sha256:…"').describe('of an image');
 
+/** A person reads no more. */
+const maxTold = 200;
+
 const reason = z.object({ what: z.string(), message: z.string(), mend: z.string() });
 const verdict = z.object({
   digest: z.string(),
   container: z.string().optional(),
   allowed: z.boolean(),
   reasons: z.array(reason),
+  told: z.array(reason).describe('what policies found and let pass'),
   signedBy: z.array(z.string()),
   components: z.int().optional().describe('in its bill of materials'),
   reproductions: z.int().describe('builders of other operators that got the same'),
@@ -54,6 +58,7 @@ export const verify = declare({
           one.signedBy.join(' ') || '-',
         ]),
       ),
+      ...images.flatMap(({ told }) => told.map(({ what, message }) => `${what} (told): ${message}`)),
       ...images.flatMap(({ reasons }) => reasons.map(({ what, message, mend }) => `${what}: ${message}; ${mend}`)),
       ...images.flatMap(({ seal }) =>
         seal ? [`sealed ${seal.digest}, SHA3-512 ${seal.sha3_512}, BLAKE3 ${seal.blake3}`] : [],
@@ -63,7 +68,7 @@ export const verify = declare({
   async run(context, { target }, call) {
     const { supply } = context;
     const named = isDigest(target) ? target : (await loadManifest(target)).digest;
-    const found = supply.find(named);
+    const found = await supply.find(named);
     if (found.length === 0 && !isDigest(target))
       throw new DaemonError('not-found', `Cannot verify "${target}": it was not built`, {
         mend: `hermesh build ${target}`,
@@ -81,6 +86,10 @@ export const verify = declare({
         ...(image.record && { container: image.record.container }),
         allowed: isAllowed,
         reasons: reasons.map((one) => ({ ...one })),
+        told: facts.findings
+          .filter(({ weight }) => weight === 'tell')
+          .slice(0, maxTold)
+          .map(({ policy, subject, message, mend }) => ({ what: policy, message: `${subject}: ${message}`, mend })),
         signedBy: [...new Set(facts.signatures.map(({ names, stack }) => names[1] ?? stack))].sort(),
         ...(components !== undefined && { components }),
         reproductions: reproductionsOf(facts),
@@ -127,13 +136,14 @@ export const rebuild = declare({
           ...(more > 0 ? [`and ${more} more`] : []),
         ].join('\n'),
   tellsOfFailure: ({ same }) => !same,
-  async run({ supply, images, deed }, { digest: wanted, file }, call) {
+  async run({ supply, images, pulls, registry, deed }, { digest: wanted, file }, call) {
     const started = performance.now();
-    const image = supply.find(wanted as Digest)[0];
+    const image = (await supply.find(wanted as Digest))[0];
     if (image?.record === undefined) throw unknown(wanted);
     const made = await supply.rebuild(image, (into) => images.rebuild(file, into, call), call);
     const type = made.isSame ? 'image.reproduced' : 'image.differs';
-    deed(call, { type, subject: image.digest, data: { digest: made.digest } }, () => undefined);
+    const told = [...(await supply.told([image.digest])), ...(await pulls.holdings([image.digest]))];
+    deed(call, { type, subject: image.digest, data: { digest: made.digest } }, () => registry.write(told));
     return {
       same: made.isSame,
       digest: made.digest,
@@ -193,14 +203,14 @@ export const provenance = declare({
   text: ({ statements }) => JSON.stringify(statements, undefined, 2),
   async run(context, { digest: wanted }) {
     await firstSaid(context, wanted as Digest, 'provenance');
-    const image = context.supply.find(wanted as Digest)[0]?.digest ?? (wanted as Digest);
+    const image = (await context.supply.find(wanted as Digest))[0]?.digest ?? (wanted as Digest);
     const all = await context.supply.said(image, 'provenance');
     return { statements: all.map(({ by, statement }) => ({ signedBy: by, statement: { ...statement } })) };
   },
 });
 
 async function firstSaid({ supply }: Context, wanted: Digest, what: 'sbom' | 'provenance') {
-  const image = supply.find(wanted)[0]?.digest ?? wanted;
+  const image = (await supply.find(wanted))[0]?.digest ?? wanted;
   const [first] = await supply.said(image, what);
   if (first === undefined) throw unknown(wanted);
   return first;

@@ -33,6 +33,8 @@ export interface DistributionContext {
   readonly may: (repository: string, action: DistributionAction) => boolean;
   /** Images that stand in a repository without having been pushed there, such as those that were built here. */
   readonly imagesOf?: (repository: string) => readonly Digest[];
+  /** Manifests that were attached to an image here without having been pushed; they stand wherever the image stands. */
+  readonly attachedTo?: (image: Digest) => Promise<readonly Digest[]>;
 }
 
 /** One request with its repository, once it is clear that the caller may do it. */

@@ -16,11 +16,12 @@ const maxDepth = 4;
 
 /** Whether a manifest or a blob may be read through a repository: what was pushed there, and the images that stand in it. */
 export async function isOpen(
-  { repositories, imagesOf }: DistributionContext,
+  context: DistributionContext,
   repository: string,
   digest: Digest,
   kind: 'blob' | 'manifest',
 ): Promise<boolean> {
+  const { repositories, imagesOf } = context;
   const held = await repositories.read(repository);
   if (held && (kind === 'blob' ? holdsBlob(held, digest) : Object.hasOwn(held.manifests, digest))) return true;
   const images = imagesOf?.(repository) ?? [];
@@ -33,6 +34,28 @@ export async function isOpen(
     return false;
   };
   for (const image of images) if (await names(image, 0)) return true;
+  return await isAttached(context, repository, digest, kind);
+}
+
+/** Whether it is attached to an image of the repository, or a blob of what is. */
+async function isAttached(
+  context: DistributionContext,
+  repository: string,
+  digest: Digest,
+  kind: 'blob' | 'manifest',
+): Promise<boolean> {
+  const { repositories, imagesOf, attachedTo } = context;
+  if (attachedTo === undefined) return false;
+  const document = kind === 'manifest' ? await repositories.document(digest) : undefined;
+  // What is attached says to what; of a blob nothing tells.
+  const held = Object.keys((await repositories.read(repository))?.manifests ?? {}) as Digest[];
+  const subjects =
+    kind === 'manifest' ? [document?.subject ?? []].flat() : [...(imagesOf?.(repository) ?? []), ...held];
+  for (const subject of subjects) {
+    const attached = await attachedTo(subject);
+    if (kind === 'manifest') return attached.includes(digest) && (await isOpen(context, repository, subject, kind));
+    for (const one of attached) if ((await repositories.document(one))?.blobs.includes(digest)) return true;
+  }
   return false;
 }
 
@@ -148,15 +171,23 @@ async function fallbackIndex(
 }
 
 async function referrersOf(
-  { repositories }: DistributionContext,
+  context: DistributionContext,
   repository: string,
   subject: Digest,
   artifactType: string | undefined,
 ): Promise<Digest[]> {
+  const { repositories, attachedTo } = context;
   const { manifests = {} } = (await repositories.read(repository)) ?? {};
-  return (Object.keys(manifests) as Digest[])
-    .filter((digest) => manifests[digest]?.subject === subject)
-    .filter((digest) => artifactType === undefined || manifests[digest]?.artifactType === artifactType)
+  const found = new Map(
+    Object.entries(manifests).flatMap(([digest, held]) =>
+      held.subject === subject ? [[digest as Digest, held.artifactType]] : [],
+    ),
+  );
+  if (attachedTo && (await isOpen(context, repository, subject, 'manifest')))
+    for (const digest of await attachedTo(subject))
+      found.set(digest, (await repositories.document(digest))?.artifactType);
+  return [...found]
+    .flatMap(([digest, type]) => (artifactType === undefined || type === artifactType ? [digest] : []))
     .sort();
 }
 

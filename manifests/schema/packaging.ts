@@ -1,5 +1,6 @@
 // What a manifest says of its images as things that are made, checked and handed on.
 import { z } from 'zod';
+import { globFault } from '../glob.ts';
 import { instant, name, platform, text, word } from './primitives.ts';
 
 /** Tekton writes a place such as "docker.io/company"; nothing is pushed there unless told. */
@@ -41,7 +42,21 @@ const policy = z.strictObject({
         .default([]),
     })
     .prefault({}),
+  /** Keys and tokens in the image. */
   secrets: z.enum(['refuse', 'report', 'off']).default('refuse'),
+  /** Files (with "*", "?" and "**") whose keys were made to be published, and why. */
+  secrets_ignore: z
+    .array(
+      z.strictObject({
+        path: word.refine(
+          (path) => globFault(path.replace(/^\//, '')) === undefined,
+          'a path in the image, with "*", "?" and "**"',
+        ),
+        reason: text.min(1),
+      }),
+    )
+    .max(500)
+    .optional(),
 });
 
 export const packaging = z.strictObject({

@@ -8,7 +8,7 @@ import type { ImageNote } from '../notes.ts';
 import { readContent, type SourceEntry } from '../sources.ts';
 import { type ImageParts, readImageParts } from './image-parts.ts';
 import { type BuildFacts, makeProvenance } from './provenance.ts';
-import { attach, type Referrer, referrersOf } from './referrers.ts';
+import { attach, type Referrer, wholeReferrersOf } from './referrers.ts';
 import { makeSbom } from './sbom.ts';
 import { type Signer, signStatement } from './sign.ts';
 import { type ImageName, makeStatement, predicateTypes, type What } from './statement.ts';
@@ -18,6 +18,8 @@ export interface AttestWork {
   readonly manifestDigest: Digest;
   readonly blobs: BlobStore;
   readonly signer: Signer;
+  /** Says all again, whatever seems to be said: annotations are unsigned, and who can write to the disk can write them. */
+  readonly isAnew?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -39,13 +41,13 @@ export async function attestImage(
   image: ImageNote,
   work: AttestWork,
 ): Promise<readonly Referrer[]> {
-  const { manifest, manifestDigest, blobs, signer, signal } = work;
+  const { manifest, manifestDigest, blobs, signer, isAnew = false, signal } = work;
   const notes = {
     [annotations.by]: signer.stack,
     [annotations.manifest]: manifestDigest,
     [annotations.buildKey]: planned.buildKey,
   };
-  const known = await referrersOf(image.digest, blobs);
+  const known = isAnew ? [] : await wholeReferrersOf(image.digest, blobs);
   const isSaid = (what: What): boolean =>
     known.some(
       (one) =>

@@ -5,7 +5,7 @@ import { type Digest, digestOf } from '../digest.ts';
 import { ManifestError } from '../error.ts';
 import { damageOf, type ImageParts, readImageParts } from './image-parts.ts';
 import { type ReadProvenance, readProvenance } from './provenance.ts';
-import { readBundle, referrersOf } from './referrers.ts';
+import { listedReferrers, readBundle } from './referrers.ts';
 import { type KeyOf, openBundle, type SignedStatement } from './sign.ts';
 import { isAbout, uriOfStack, whatOf } from './statement.ts';
 
@@ -62,7 +62,7 @@ export async function gatherFacts(image: Digest, work: FactsWork): Promise<Image
     refused: [] as { digest: Digest; why: string }[],
   };
   if ('what' in parts) return { digest: image, damage: [{ digest: image, what: parts.what }], ...facts, findings };
-  for (const referrer of await referrersOf(image, blobs)) {
+  for (const referrer of await listedReferrers(image, blobs)) {
     const why = await sayOne(await readBundle(referrer, image, blobs), parts, work, facts);
     if (why !== undefined) facts.refused.push({ digest: referrer.digest, why });
   }

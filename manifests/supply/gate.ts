@@ -46,7 +46,8 @@ export async function verifyImage(
   return { image, isAllowed: reasons.length === 0, reasons, facts };
 }
 
-const build = 'build it again ("hermesh build FILE")';
+/** With --no-cache all is said anew, also what only seems to be said. */
+const build = 'build it again ("hermesh build FILE --no-cache")';
 
 /** The built-in rule: what a manifest's `packaging` asks for. An image that isn't whole is refused whatever it says. */
 export function judgeByManifest({ verify, sign }: Pick<Manifest['packaging'], 'verify' | 'sign'>): Judge {

@@ -63,6 +63,9 @@ function bomComponent(one: Component): BomComponent {
     ...(one.namespace !== undefined && one.ecosystem !== 'deb' && { group: one.namespace }),
     hashes: new HashDictionary(hashes),
     licenses: licensesOf(one.licenses),
+    ...(one.source && {
+      properties: new PropertyRepository([new Property('hermesh:source', `${one.source.name}@${one.source.version}`)]),
+    }),
     ...(one.scope !== undefined && {
       scope: one.scope === 'excluded' ? ComponentScope.Excluded : ComponentScope.Optional,
     }),

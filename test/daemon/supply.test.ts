@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openFolder } from '../manifests/folder.ts';
 import { Daemons, type Stack } from '../support/daemons.ts';
+import { eventually } from '../support/deadline.ts';
 
 const manifest = {
   manifest_version: '1.0',
@@ -132,7 +133,7 @@ test('the gate before a run lets pass what was attested, and names what is missi
   await using daemons = new Daemons();
   await using folder = await openFolder(files);
   const { node, home } = await daemons.open('berlin');
-  const work = { report: () => undefined, signal: AbortSignal.timeout(60_000) };
+  const work = { report: () => undefined, signal: AbortSignal.timeout(60_000), isPulled: async () => true };
   const { images, supply } = node.context;
   const built = await images.build(path.join(folder.path, 'manifest.json'), { useCache: true }, work);
   await supply.require(built, work);
@@ -142,4 +143,90 @@ test('the gate before a run lets pass what was attested, and names what is missi
     message: /^Cannot run "web": it has no signature that holds here; it has no provenance/,
     mend: /hermesh build FILE/,
   });
+});
+
+test('a key in a source is refused by its place and never shown, told where that is asked, and let pass with a reason', async () => {
+  await using daemons = new Daemons();
+  // Made here and of no use anywhere.
+  const key = ['ghp', Buffer.from('of no use anywhere, 27 bytes').toString('hex').slice(0, 36)].join('_');
+  await using folder = await openFolder({ ...files, 'app/conf/token.env': `a=1\nTOKEN=${key}\n` });
+  const stack = await daemons.open('berlin');
+  const verifyWith = async (policy: object) => {
+    const text = JSON.stringify({ ...manifest, packaging: { policy } });
+    await writeFile(path.join(folder.path, 'manifest.json'), text);
+    await build(stack, folder.path);
+    const { body } = await stack.ask('POST', '/api/verifications', { target: path.join(folder.path, 'manifest.json') });
+    assert.ok(!JSON.stringify(body).includes(key.slice(4, 14)), 'nothing of the key is told');
+    return body;
+  };
+  const refused = await verifyWith({});
+  assert.equal(refused.allowed, false, JSON.stringify(refused));
+  assert.match(
+    refused.images[0].reasons[0].message,
+    /^\/srv\/conf\/token.env:2: a secret lies there \(github\/GITHUB_TOKEN\)$/,
+  );
+  const told = await verifyWith({ secrets: 'report' });
+  assert.deepEqual([told.allowed, told.images[0].told.length], [true, 1]);
+  const off = await verifyWith({ secrets: 'off' });
+  assert.deepEqual([off.allowed, off.images[0].told.length], [true, 0]);
+  const passed = await verifyWith({ secrets_ignore: [{ path: '/srv/conf/*.env', reason: 'made for a test' }] });
+  assert.deepEqual([passed.allowed, passed.images[0].told.length], [true, 0]);
+  assert.ok(stack.logged.every((line) => !line.includes(key.slice(4, 14))));
+});
+
+test('an image with a known vulnerability is refused from the severity on that its manifest says, once advisories are imported', async () => {
+  await using daemons = new Daemons();
+  const policy = { vulnerabilities: { refuse: 'high', max_database_age_days: 3650 } };
+  const advisory = {
+    id: 'T-1',
+    modified: new Date().toISOString(),
+    database_specific: { severity: 'HIGH' },
+    affected: [
+      {
+        package: { ecosystem: 'PyPI', name: 'Flask' },
+        ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '3.0.1' }] }],
+      },
+    ],
+  };
+  await using folder = await openFolder({
+    ...files,
+    'manifest.json': JSON.stringify({ ...manifest, packaging: { policy } }),
+    'osv/T-1.json': JSON.stringify(advisory),
+  });
+  const stack = await daemons.open('berlin');
+  const target = await build(stack, folder.path);
+  const silent = await stack.ask('POST', '/api/verifications', { target });
+  assert.deepEqual(
+    [silent.body.allowed, silent.body.images[0].reasons[0].message],
+    [false, 'the database: it has nothing of pypi'],
+  );
+  const { status, body: part } = await stack.ask('POST', '/api/vulnerabilities/parts', {
+    path: path.join(folder.path, 'osv'),
+  });
+  assert.deepEqual([status, part.name, part.records, part.ecosystems], [200, 'osv', 1, ['pypi']], JSON.stringify(part));
+  const { body: check } = await stack.ask('POST', '/api/vulnerabilities/checks', { target });
+  assert.deepEqual(
+    check.images[0].findings.map((one: { component: string; mend: string }) => [one.component, one.mend]),
+    [['pkg:pypi/flask@3.0.0', 'take 3.0.1']],
+  );
+  const { body: refused } = await stack.ask('POST', '/api/verifications', { target });
+  assert.deepEqual(
+    [refused.allowed, refused.images[0].reasons[0].message],
+    [false, 'pkg:pypi/flask@3.0.0: T-1 (high)'],
+  );
+});
+
+test('a stack that pulls an image has what was said of it', async () => {
+  await using daemons = new Daemons();
+  await using folder = await openFolder(files);
+  const [berlin, tokyo] = (await daemons.mesh('berlin', 'tokyo')) as [Stack, Stack];
+  const target = await build(berlin, folder.path);
+  await eventually(
+    'tokyo knows the build',
+    async () => (await tokyo.ask('GET', '/api/records?kind=attestation')).body.records.length === 1,
+  );
+  const pulled = await tokyo.ask('POST', '/api/pulls', { digest: target });
+  assert.equal(pulled.status, 200, JSON.stringify(pulled.body));
+  const { body } = await tokyo.ask('POST', '/api/verifications', { target });
+  assert.deepEqual([body.allowed, body.images[0].signedBy], [true, ['berlin']], JSON.stringify(body));
 });

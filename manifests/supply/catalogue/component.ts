@@ -14,6 +14,8 @@ export interface Component {
   readonly version: string;
   /** `arch` of Debian packages, and the like. */
   readonly qualifiers?: Readonly<Record<string, string>>;
+  /** Of Debian packages: the source package that it was built from, by whose name advisories go. */
+  readonly source?: { readonly name: string; readonly version: string };
   /** As declared: SPDX expressions, or the words found. Several hold together. */
   readonly licenses: readonly string[];
   readonly hashes: Hashes;

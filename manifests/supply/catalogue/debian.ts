@@ -10,19 +10,35 @@ export function readDpkgStatus(text: string): Component[] {
     const status = fields.get('status');
     const isThere =
       status === undefined || / (installed|unpacked|half-configured|half-installed|triggers-\w+)$/.test(status);
-    return name && version && isThere ? [debianComponent(name, version, fields.get('architecture') ?? '', {})] : [];
+    if (!name || !version || !isThere) return [];
+    const [, from = name, at = version] = /^(\S+)(?:\s+\((\S+)\))?/.exec(fields.get('source') ?? '') ?? [];
+    const source = { name: from, version: withoutRebuild(at) };
+    return [debianComponent(name, version, fields.get('architecture') ?? '', {}, source)];
   });
 }
 
 /** Packages that a manifest's lock pins. */
 export function lockedComponents(packages: readonly LockedPackage[]): Component[] {
-  return packages.map(({ name, version, architecture, sha256 }) =>
-    debianComponent(name, version, architecture, { 'SHA-256': sha256 }),
-  );
+  return packages.map(({ name, version, architecture, sha256, pool_path }) => {
+    // The folder in an archive's pool is named after the source package.
+    const source = { name: pool_path.split('/').at(-2) ?? name, version: withoutRebuild(version) };
+    return debianComponent(name, version, architecture, { 'SHA-256': sha256 }, source);
+  });
 }
 
-function debianComponent(name: string, version: string, arch: string, hashes: Component['hashes']): Component {
-  return { ecosystem: 'deb', namespace: 'debian', name, version, qualifiers: { arch }, licenses: [], hashes };
+function debianComponent(
+  name: string,
+  version: string,
+  arch: string,
+  hashes: Component['hashes'],
+  source: { readonly name: string; readonly version: string },
+): Component {
+  return { ecosystem: 'deb', namespace: 'debian', name, version, qualifiers: { arch }, source, licenses: [], hashes };
+}
+
+/** Built again for another architecture or library, the source is the same (Debian Developer's Reference, 5.10.2.1). */
+function withoutRebuild(version: string): string {
+  return version.replace(/\+b\d+$/, '');
 }
 
 /**

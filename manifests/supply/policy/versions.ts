@@ -13,6 +13,11 @@ export const compareByEcosystem: Readonly<Record<string, CompareVersions>> = {
   golang: compareSemantic,
 };
 
+/** Whether advisories of an ecosystem can mean anything here. */
+export function isComparable(ecosystem: string): boolean {
+  return Object.hasOwn(compareByEcosystem, ecosystem);
+}
+
 function compareSemantic(first: string, second: string): number | undefined {
   const [one, two] = [first, second].map((text) =>
     semver.parse(text === '0' ? '0.0.0-0' : text.replace(/^v|\+incompatible$/g, '')),

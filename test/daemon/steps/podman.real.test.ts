@@ -10,14 +10,11 @@ import { openEngineRunner, stepLabel } from '../../../daemon/steps/index.ts';
 import { openFolder } from '../../manifests/folder.ts';
 import { runStep, stepOf } from '../../manifests/steps/step-runner.contract.ts';
 import { eventually } from '../../support/deadline.ts';
+import { ensurePrograms } from '../../support/debian-packages.ts';
 import { callEngine, engineWanted } from '../../support/private-engine.ts';
 import { ceiling, openTrial, rootOf, stack } from './engines.ts';
 
-const isHere = await promisify(execFile)('podman', ['--version']).then(
-  () => true,
-  () => false,
-);
-const skip: string | false = !engineWanted() || process.getuid?.() !== 0 || !isHere ? 'needs root and podman' : false;
+const skip = engineWanted() ? ((await ensurePrograms({ podman: 'podman' })) ?? false) : 'HERMESH_TEST_ENGINE=none';
 const signal = AbortSignal.timeout(300_000);
 
 test('a step leaves the same in Podman as in Docker', { skip, timeout: 300_000 }, async () => {

@@ -101,6 +101,7 @@ const advisory = (more: object): Advisory =>
   parseAdvisory(
     JSON.stringify({
       id: 'X-1',
+      modified: '2026-01-30T00:00:00Z',
       affected: [
         {
           package: { ecosystem: 'npm', name: 'a' },
