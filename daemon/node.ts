@@ -29,7 +29,7 @@ import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { openBlobStore, openPartialStore } from '#manifests';
+import { makeReadMemory, openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Network } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
@@ -152,7 +152,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
   const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
-  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
+  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running, makeReadMemory(now));
   const observer = engine.engine
     ? parts.use(
         await openObserver({
