@@ -9,13 +9,15 @@ export interface FileContent {
   readonly size: number;
   readonly mode: number;
   readonly sha256: string;
+  /** All of it that a change of the file changes, where nothing can have changed without a trace. */
+  readonly stamp?: string;
 }
 
 /** What files of this machine held when they were read last: one that has not changed since isn't read again. */
 export interface ReadMemory {
-  /** What `lstat` tells must be the same in all that a change of the file changes. */
   recall(file: string, found: Stats): FileContent | undefined;
-  remember(file: string, found: Stats, content: FileContent): void;
+  /** Gives the content with its stamp, where it may be recalled. */
+  remember(file: string, found: Stats, content: FileContent): FileContent;
 }
 
 /** Why a file isn't taken: its reader knows its place. */
@@ -28,6 +30,8 @@ export const maxFileBytes = 8 * 1024 ** 3;
  * before, so the disk answers; larger ones are waited for.
  */
 const atOnceBytes = 256 * 1024;
+/** What is only summed is read into the same memory, without waiting between. */
+const shared = Buffer.allocUnsafeSlow(atOnceBytes + 1);
 /** A pipe that took a file's place since it was listed would otherwise be waited for. */
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** A change within the clock tick of a file system, or of the coarsest one, can leave no trace in its times. */
@@ -37,23 +41,23 @@ const maxRemembered = 100_000;
 
 /** A memory for one process; `now` is milliseconds since 1970, by the clock that stamps files. */
 export function makeReadMemory(now: () => number): ReadMemory {
-  const known = new Map<string, { readonly stamp: string; readonly content: FileContent }>();
-  const stampOf = ({ dev, ino, size, mode, mtimeMs, ctimeMs }: Stats): string =>
-    `${dev} ${ino} ${size} ${mode} ${mtimeMs} ${ctimeMs}`;
+  const known = new Map<string, FileContent>();
   return {
     recall(file, found) {
-      const one = known.get(file);
-      return one?.stamp === stampOf(found) ? one.content : undefined;
+      const content = known.get(file);
+      return content?.stamp === stampOf(found) ? content : undefined;
     },
     remember(file, found, content) {
       // What was written just now may be written again without a trace.
-      if (now() - Math.max(found.mtimeMs, found.ctimeMs) < agedMs) return;
+      if (now() - Math.max(found.mtimeMs, found.ctimeMs) < agedMs) return content;
+      const stamped = { ...content, stamp: stampOf(found) };
       known.delete(file);
-      known.set(file, { stamp: stampOf(found), content });
+      known.set(file, stamped);
       for (const oldest of known.keys()) {
         if (known.size <= maxRemembered) break;
         known.delete(oldest);
       }
+      return stamped;
     },
   };
 }
@@ -67,11 +71,10 @@ export async function readFileContent(
     memory,
   }: { readonly fault: FileFault; readonly signal: AbortSignal; readonly memory?: ReadMemory | undefined },
 ): Promise<FileContent> {
-  const small = readAtOnce(file, fault);
+  const small = readAtOnce(file, fault, shared);
   if (small) {
     const content = { size: small.bytes.length, mode: small.found.mode, sha256: hash('sha256', small.bytes) };
-    memory?.remember(file, small.found, content);
-    return content;
+    return memory?.remember(file, small.found, content) ?? content;
   }
   await using handle = await open(file, openFlags);
   const found = await handle.stat();
@@ -86,12 +89,14 @@ export async function readFileContent(
     if (size > found.size) throw fault('grows', size);
   }
   const content = { size, mode: found.mode, sha256: sum.digest('hex') };
-  memory?.remember(file, found, content);
-  return content;
+  return memory?.remember(file, found, content) ?? content;
 }
 
-/** The content of a file that was read before; throws `source-changed` where it isn't that any more. Links are not followed. */
-export async function* readContent(file: string, sha256: string): AsyncIterable<Uint8Array> {
+/**
+ * The content of a file that was read before; throws `source-changed` where it isn't that any more. With a stamp, a small file
+ * that still bears it isn't summed again. Links are not followed.
+ */
+export async function* readContent(file: string, sha256: string, stamp?: string): AsyncIterable<Uint8Array> {
   const changed = (cause?: unknown): ManifestError =>
     new ManifestError('source-changed', `Cannot pack "${file}": it changed while it was read`, {
       cause,
@@ -104,7 +109,7 @@ export async function* readContent(file: string, sha256: string): AsyncIterable<
     throw changed(error);
   }
   if (small) {
-    if (hash('sha256', small.bytes) !== sha256) throw changed();
+    if (stampOf(small.found) !== stamp && hash('sha256', small.bytes) !== sha256) throw changed();
     yield small.bytes;
     return;
   }
@@ -120,23 +125,33 @@ export async function* readContent(file: string, sha256: string): AsyncIterable<
   if (sum.digest('hex') !== sha256) throw changed();
 }
 
-/** The whole of a small file; undefined for a larger one. */
-function readAtOnce(file: string, fault: FileFault): { readonly bytes: Buffer; readonly found: Stats } | undefined {
+/** The whole of a small file, and how it was found after it was read; undefined for a larger one. Bytes in a given buffer last until the next call. */
+function readAtOnce(
+  file: string,
+  fault: FileFault,
+  buffer?: Buffer,
+): { readonly bytes: Buffer; readonly found: Stats } | undefined {
   const descriptor = openSync(file, openFlags);
   try {
-    const found = fstatSync(descriptor);
-    check(found, fault);
-    if (found.size > atOnceBytes) return undefined;
+    const before = fstatSync(descriptor);
+    check(before, fault);
+    if (before.size > atOnceBytes) return undefined;
     // One byte more than there should be shows a file that grows.
-    const bytes = Buffer.allocUnsafe(found.size + 1);
+    const bytes = buffer ?? Buffer.allocUnsafe(before.size + 1);
+    const most = before.size + 1;
     let size = 0;
-    for (let read = -1; read !== 0 && size < bytes.length; size += read)
-      read = readSync(descriptor, bytes, size, bytes.length - size, null);
-    if (size > found.size) throw fault('grows', size);
+    for (let read = -1; read !== 0 && size < most; size += read)
+      read = readSync(descriptor, bytes, size, most - size, null);
+    if (size > before.size) throw fault('grows', size);
+    const found = fstatSync(descriptor);
     return { bytes: bytes.subarray(0, size), found };
   } finally {
     closeSync(descriptor);
   }
+}
+
+function stampOf({ dev, ino, size, mode, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev} ${ino} ${size} ${mode} ${mtimeMs} ${ctimeMs}`;
 }
 
 function check(found: Stats, fault: FileFault): void {

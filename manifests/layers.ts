@@ -181,8 +181,8 @@ export function filesEntries(
 }
 
 function fileEntry(entry: Extract<SourceEntry, { type: 'file' }>) {
-  const { size, sha256, file } = entry;
-  return { type: 'file', size, sha256, content: () => readContent(file, sha256) } as const;
+  const { size, sha256, file, stamp } = entry;
+  return { type: 'file', size, sha256, content: () => readContent(file, sha256, stamp) } as const;
 }
 
 function textEntry(path: string, lines: readonly string[]): Content {

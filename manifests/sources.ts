@@ -21,6 +21,8 @@ export type SourceEntry =
       readonly sha256: string;
       /** Where it lies; its content is checked again when it is packed. */
       readonly file: string;
+      /** By which it is known to be as it was read. */
+      readonly stamp?: string | undefined;
     }
   | { readonly type: 'symlink'; readonly path: string; readonly target: string };
 
@@ -197,8 +199,8 @@ async function fileEntry(
         error,
       );
     }));
-  const { size, sha256, mode } = content;
-  return { type: 'file', path: relative, mode: (mode & 0o111) === 0 ? 0o644 : 0o755, size, sha256, file };
+  const { size, sha256, mode, stamp } = content;
+  return { type: 'file', path: relative, mode: (mode & 0o111) === 0 ? 0o644 : 0o755, size, sha256, file, stamp };
 }
 
 function recalled(file: string, memory: ReadMemory | undefined) {

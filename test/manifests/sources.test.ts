@@ -159,7 +159,7 @@ test('a file that did not change since is remembered; one that may have changed 
     },
     remember(file, found, content) {
       remembered += 1;
-      inner.remember(file, found, content);
+      return inner.remember(file, found, content);
     },
   };
   const read = async () => {
@@ -183,8 +183,20 @@ test('a file that did not change since is remembered; one that may have changed 
   const changed = await read();
   assert.deepEqual([changed.read, changed.recalled], [1, 2]);
   assert.notEqual(changed.digest, digest);
+  now += 3_000;
+  await read();
+  const { entries } = await readSource(folder.path, all, { pointer, signal, memory });
+  for (const entry of entries) {
+    assert.ok(entry.type === 'file' && entry.stamp !== undefined);
+    const content = () => Array.fromAsync(readContent(entry.file, entry.sha256, entry.stamp));
+    assert.equal(Buffer.concat(await content()).length, entry.size);
+    await writeFile(entry.file, 'z');
+    await assert.rejects(content(), { code: 'source-changed' }, 'what bears another stamp is summed');
+  }
+  await writeFile(place, 'b');
+  const again = await read();
   await chmod(path.join(folder.path, 'app/sub/b.sh'), 0o755);
-  assert.notEqual((await read()).digest, changed.digest);
+  assert.notEqual((await read()).digest, again.digest);
 });
 
 test('reading many files lets other work go on', async () => {
