@@ -1,5 +1,5 @@
 // The rows of builds: from a manifest, or a Dockerfile, to an image in the engine, against three other builders in the same rounds.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,9 +7,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDockerEngine } from '#container-ci/docker';
 import { openImages } from '#daemon/deploy';
-import { type Digest, openBlobStore } from '#manifests';
+import { type Digest, makeReadMemory, openBlobStore } from '#manifests';
 import { answerDistribution, openRepositories, openUploads } from '#manifests/distribution';
 import { makeBaseSource, makeEngineBases } from '../../daemon/bases.ts';
+import { startDaemon } from '../../test/support/daemon-process.ts';
 import { startPrivateEngine } from '../../test/support/private-engine.ts';
 import { loadSmallImage, makeSmallImage } from '../../test/support/small-image.ts';
 import { type Builder, dockerBuilders, hasBuildah, openBuildah } from '../peers/builders.ts';
@@ -51,6 +52,55 @@ export const buildRows: readonly Row[] = [
   },
 ];
 
+/** In MB (2^20), of the daemon alone: sources and home on a disk in memory. */
+export const buildMemoryRow: Row = {
+  name: 'build-memory',
+  claim: 'resident memory of a daemon above idle, while it builds 1 GB of 2,000 files',
+  unit: 'MB',
+  figure: 'worst',
+  limit: 150,
+  async measure(rounds, say) {
+    await using closing = new AsyncDisposableStack();
+    const below = await temporary();
+    closing.defer(() => rm(below, { recursive: true, force: true }));
+    const flags = ['--engine', 'none', '--log', 'silent'];
+    const daemon = closing.use(await startDaemon('bench', { home: path.join(below, 'home'), flags }));
+    const samples: number[] = [];
+    for (let round = 0; round < Math.min(rounds, 3); round += 1) {
+      const project = path.join(below, 'project');
+      await writeSources(path.join(project, 'app'), 2_000, 1_000_000_000);
+      const manifest = {
+        manifest_version: '1.0',
+        project: { name: 'bench' },
+        applications: { app: { source: { path: 'app' } } },
+        containers: { web: { applications: { app: { destination: '/srv/app' } }, command: ['/bin/sh'] } },
+      };
+      await writeFile(path.join(project, 'manifest.json'), JSON.stringify(manifest));
+      const idle = await residentOf(daemon.pid);
+      let peak = idle;
+      const building = daemon.json('hermesh', 'build', path.join(project, 'manifest.json'));
+      let isDone = false;
+      const done = building.finally(() => {
+        isDone = true;
+      });
+      while (!isDone) {
+        await sleep(20);
+        peak = Math.max(peak, await residentOf(daemon.pid));
+      }
+      await done;
+      samples.push(peak - idle);
+      say(`idle ${idle.toFixed(0)} MB, at most ${peak.toFixed(0)} MB`);
+      await rm(project, { recursive: true, force: true });
+    }
+    return { samples };
+  },
+};
+
+async function residentOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
 /** In the process of a running daemon, without attestations, against whole commands; of several peers the fastest counts. */
 function against(name: string, of: Case, limitRatio: number, claim: string, peer?: string): Row {
   return {
@@ -72,9 +122,7 @@ function against(name: string, of: Case, limitRatio: number, claim: string, peer
 async function measure(rounds: number, say: (text: string) => void): Promise<Times> {
   if (!(await hasBuildah())) throw new Error('Cannot measure: there is no buildah (apt-get install buildah)');
   await using closing = new AsyncDisposableStack();
-  const below = await mkdtemp(path.join(memory, 'hermesh-bench-')).catch(() =>
-    mkdtemp(path.join(tmpdir(), 'hermesh-bench-')),
-  );
+  const below = await temporary();
   closing.defer(() => rm(below, { recursive: true, force: true }));
   const { socket } = closing.use(await startPrivateEngine({ name: 'bench', below }));
   const base = await makeSmallImage({ name: 'base', command: ['/bin/sh'] });
@@ -148,6 +196,11 @@ async function measure(rounds: number, say: (text: string) => void): Promise<Tim
   return times;
 }
 
+/** On a disk in memory where there is one: a real one is slower each time, for every builder. */
+async function temporary(): Promise<string> {
+  return await mkdtemp(path.join(memory, 'hermesh-bench-')).catch(() => mkdtemp(path.join(tmpdir(), 'hermesh-bench-')));
+}
+
 /** A manifest and a Dockerfile that say the same: the base, and a layer for each folder. */
 async function writeRecipes(at: string, project: string, base: { configDigest: string; tag: string }, parts: string[]) {
   const names = parts.map((name) => ({ name, layer: name === 'deps' ? 'dependencies' : 'application' }));
@@ -177,7 +230,7 @@ async function openOwn(folder: string, socket: string) {
   const bases = makeBaseSource({ engine: makeEngineBases(engine, blobs) });
   const nothing = () => Promise.reject(new Error('no packages are needed'));
   const packages = { resolve: nothing, fetch: nothing, verify: nothing } as unknown as Parameters<typeof openImages>[1];
-  const images = openImages(blobs, packages, undefined, bases);
+  const images = openImages(blobs, packages, undefined, bases, undefined, makeReadMemory(Date.now));
   const built = new Set<Digest>();
   const context = {
     blobs,
@@ -218,16 +271,21 @@ async function openOwn(folder: string, socket: string) {
       }
       return performance.now() - started;
     },
-    /** Into a store of its own, which knows the base alone. */
+    /** Into a store of its own, which knows the base alone, as that of a daemon does after its first build. */
     async assemble(project: string): Promise<number> {
       const place = path.join(folder, 'alone');
       const alone = await openBlobStore(place);
-      const based = openImages(alone, packages, undefined, makeBaseSource({ engine: makeEngineBases(engine, alone) }));
+      const based = openImages(
+        alone,
+        packages,
+        undefined,
+        makeBaseSource({ engine: makeEngineBases(engine, alone) }),
+        undefined,
+        makeReadMemory(Date.now),
+      );
       try {
-        const other = path.join(folder, 'base-only');
-        await mkdir(other, { recursive: true });
-        const manifest = { manifest_version: '1.0', project: { name: 'base' }, containers: { web: {} } };
-        await writeFile(path.join(other, 'manifest.json'), JSON.stringify(manifest));
+        const small = path.join(path.dirname(project), 'small/manifest.json');
+        await based.build(small, { useCache: true }, work);
         const started = performance.now();
         await based.build(path.join(project, 'manifest.json'), { useCache: true }, work);
         return performance.now() - started;
