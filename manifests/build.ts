@@ -16,7 +16,7 @@ import type { Lock } from './lock.ts';
 import { type ImageNote, readImageNote, readPlainNote, writePlainNote } from './notes.ts';
 import { actInOrder } from './order.ts';
 import { containersInOrder, needsOfContainers } from './relations.ts';
-import { openStepResults, type RunBuildStep } from './step-results.ts';
+import { type BuildSteps, openStepResults } from './step-results.ts';
 
 /** What a build is made of, and where its parts come from. */
 export interface BuildRequest {
@@ -32,7 +32,7 @@ export interface BuildRequest {
   /** Needed where an application names a Node. */
   readonly nodes?: NodeSource;
   /** Needed where an application has steps. */
-  readonly runStep?: RunBuildStep;
+  readonly steps?: BuildSteps;
   /** What is remembered of the files of sources; a build anew asks it nothing. */
   readonly memory?: ReadMemory;
   /** Told of each image when it is in the store, made now or before: what is said of it is said here. */

@@ -122,8 +122,8 @@ export async function buildProject(directory: string, store: string, { useCache 
   const lock = await lockManifest(manifest, packages, { signal, report: () => {} });
   const blobs = await openBlobStore(store);
   const parts = { manifest, blobs, runner: makeMemoryStepRunner(blobs), artifacts: makeMemoryArtifacts(new Map()) };
-  const runStep = openSteps({ ...parts, check: false });
-  const request = { manifest, lock, directory, blobs, packages, bases: makeBaseSource({}), runStep, signal };
+  const steps = openSteps({ ...parts, check: false });
+  const request = { manifest, lock, directory, blobs, packages, bases: makeBaseSource({}), steps, signal };
   return await buildImages({ ...request, report: () => {}, useCache });
 }
 

@@ -70,8 +70,8 @@ test('gcc, packages of Debian and setuid files: the same digests in Docker and i
   const manifest = parseManifest(JSON.stringify(text), { file: 'manifest.json' });
   const lock = await lockManifest(manifest, packages, { signal, report: () => {} });
   const build = async (directory: string, blobs: BlobStore, runner: StepRunner): Promise<Build> => {
-    const runStep = openSteps({ manifest, blobs, runner, artifacts: openRegistries().artifacts, check: false });
-    const request = { manifest, lock, directory, blobs, packages, runStep, signal, report: () => {} };
+    const steps = openSteps({ manifest, blobs, runner, artifacts: openRegistries().artifacts, check: false });
+    const request = { manifest, lock, directory, blobs, packages, steps, signal, report: () => {} };
     return await buildImages({ ...request, useCache: true });
   };
   const usual = await made(folder.path, 'usual');
