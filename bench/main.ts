@@ -4,6 +4,7 @@ import { cpus, loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Result, type Row, resultOf } from './row.ts';
+import { buildMemoryRow, buildRows } from './rows/builds.ts';
 import { calibrationRow } from './rows/calibration.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
@@ -36,6 +37,8 @@ const rows: readonly Row[] = [
   loopbackTransferRow,
   swarmRow,
   supplyRow,
+  ...buildRows,
+  buildMemoryRow,
   ...memoryRows,
   demoRow,
   testRow,

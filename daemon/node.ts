@@ -30,7 +30,7 @@ import { operations } from '#daemon/operations';
 import { makeStepRunning, openSharedResults } from '#daemon/steps';
 import { keepSwept, makeSweep, openUses } from '#daemon/sweep';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { openBlobStore, openPartialStore } from '#manifests';
+import { makeReadMemory, openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Network } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
@@ -169,7 +169,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const { mirrors, keyring } = options.config;
   const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
   const uses = openUses(now);
-  const opened = openImages(blobs, packages, supply.attest, bases, running);
+  const opened = openImages(blobs, packages, supply.attest, bases, running, makeReadMemory(now));
   const images = { ...opened, build: uses.during(opened.build), rebuild: uses.during(opened.rebuild) };
   const observer = engine.engine
     ? parts.use(

@@ -48,9 +48,20 @@ export async function storeBase(wanted: WantedBase, platform: Platform, work: Ba
     return stored;
   } catch (error) {
     // What reads tars speaks of packages, since that is what it was made for.
-    if (!(error instanceof ManifestError) || error.code !== 'invalid-package') throw error;
-    throw invalidBase(error.message, error);
+    if (!(error instanceof ManifestError)) throw error;
+    if (error.code === 'invalid-package') throw invalidBase(`${nameOf(wanted)}: ${error.message}; ${mend}`, error);
+    if (error.code !== 'too-large') throw error;
+    throw new ManifestError('too-large', `Cannot use the base ${nameOf(wanted)}: ${error.message}; ${mend}`, {
+      cause: error,
+    });
   }
+}
+
+const mend = 'fetch it again, or name another base';
+
+function nameOf(wanted: WantedBase): string {
+  if (wanted.kind === 'rootfs') return `"${wanted.path}"`;
+  return wanted.kind === 'oci-layout' ? `"${wanted.path}" (${wanted.digest})` : identityOf(wanted);
 }
 
 /** Where it came from doesn't change what it is. */

@@ -76,6 +76,8 @@ export interface Scratch extends AsyncDisposable {
 const maxNoteBytes = 64 * 1024 * 1024;
 /** Ranges that other stacks ask for are read at once. */
 const rangePieceBytes = 1024 * 1024;
+/** What comes in smaller pieces is written, and summed, so much at a time. */
+const gatheredBytes = 1024 * 1024;
 const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** A use is written down this seldom: a store that is only read isn't worn out. */
@@ -236,14 +238,15 @@ class DiskStore implements SweepableStore {
     const hash = createHash('sha256');
     let sizeBytes = 0;
     let looked = 0;
-    for await (const chunk of content) {
-      signal.throwIfAborted();
-      sizeBytes += chunk.length;
+    for await (const piece of gatherPieces(content, signal)) {
+      sizeBytes += piece.length;
       if (sizeBytes > maxBytes) {
         throw new ManifestError('too-large', `Cannot keep a blob: it has more than ${maxBytes} bytes`);
       }
-      hash.update(chunk);
-      await writeAll(scratch.handle, chunk);
+      // The disk takes a piece while its sum is made.
+      const written = writeAll(scratch.handle, piece);
+      hash.update(piece);
+      await written;
       if (sizeBytes - looked >= spaceEveryBytes) {
         looked = sizeBytes;
         await checkSpace(this.#temporary, 0, doing);
@@ -310,6 +313,30 @@ async function putBack(directory: string): Promise<void> {
 export function blobFile(directory: string, digest: Digest): string {
   const hex = digest.slice('sha256:'.length);
   return path.join(directory, 'sha256', hex.slice(0, 2), hex);
+}
+
+/** The same bytes in pieces of up to a megabyte: a tar of small files would be written in many thousand. A piece is the reader's until the next. */
+async function* gatherPieces(
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  let gathered: Buffer | undefined;
+  let size = 0;
+  for await (const chunk of content) {
+    signal.throwIfAborted();
+    const isLarge = chunk.length >= gatheredBytes / 4;
+    if (gathered !== undefined && size > 0 && (isLarge || size + chunk.length > gatheredBytes)) {
+      yield gathered.subarray(0, size);
+      size = 0;
+    }
+    if (isLarge) yield chunk;
+    else {
+      gathered ??= Buffer.allocUnsafeSlow(gatheredBytes);
+      gathered.set(chunk, size);
+      size += chunk.length;
+    }
+  }
+  if (gathered !== undefined && size > 0) yield gathered.subarray(0, size);
 }
 
 /** Appends all of the bytes: one call may write fewer. */

@@ -9,6 +9,7 @@ import type { BlobStore } from './blobs.ts';
 import { type Digest, manifestDigest } from './digest.ts';
 import { ManifestError } from './error.ts';
 import { compareFacts, type InputChange, type InputFacts } from './explain.ts';
+import type { ReadMemory } from './file-content.ts';
 import { makeImageIndex } from './image.ts';
 import { checkLocks, openPlanner, type PlannedImage } from './inputs.ts';
 import type { Lock } from './lock.ts';
@@ -32,6 +33,8 @@ export interface BuildRequest {
   readonly nodes?: NodeSource;
   /** Needed where an application has steps. */
   readonly steps?: BuildSteps;
+  /** What is remembered of the files of sources; a build anew asks it nothing. */
+  readonly memory?: ReadMemory;
   /** Told of each image when it is in the store, made now or before: what is said of it is said here. */
   readonly attest?: (planned: PlannedImage, image: ImageNote) => Promise<void>;
   /** What is going on, and how much of all is done (0 to 1). */
@@ -80,6 +83,7 @@ export async function buildImages(request: BuildRequest): Promise<Build> {
   const storedBase = shareBases(request);
   const plan = openPlanner({
     ...request,
+    memory: request.useCache ? request.memory : undefined,
     digestOfTree: async (base, platform) => (await storedBase(base, platform)).layers[0]?.digest as Digest,
   });
   const total = names.reduce((sum, name) => sum + platformsOf(manifest, name).length, 0);

@@ -11,6 +11,9 @@ export function globFault(glob: string): string | undefined {
 
 /** Whether a path (parts joined by "/") is taken: "**" stands for any folders, "*" and "?" for what holds no "/". */
 export function makeMatcher(globs: readonly string[]): (path: string) => boolean {
+  // What is usual is answered without looking.
+  if (globs.length === 0) return () => false;
+  if (globs.includes('**')) return () => true;
   const patterns = globs.map((glob) => {
     const parts = glob.split('/').map((part) => (part === '**' ? anything : [...part]));
     // At the end "**" stands for what is in a folder, so for one name at least.

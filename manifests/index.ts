@@ -6,6 +6,7 @@ export { type Build, type BuildRequest, type BuiltImage, buildImages } from './b
 export { canonicalJson, type Digest, digestOf, isDigest, manifestDigest } from './digest.ts';
 export { ManifestError, type ManifestErrorCode, type Problem } from './error.ts';
 export type { InputChange } from './explain.ts';
+export { makeReadMemory, type ReadMemory } from './file-content.ts';
 export { mediaTypes } from './image.ts';
 export type { PlannedImage, PlannedStep } from './inputs.ts';
 export { formatLock, type Lock, lockManifest, parseLock } from './lock.ts';

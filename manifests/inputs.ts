@@ -5,6 +5,7 @@ import type { BuildStep, Manifest, ManifestApplication, ManifestContainer, Platf
 import { type BuildInputs, buildClosure, type Digest, makeBuildKey, makeStepKey, stepClosure } from './digest.ts';
 import { pointerOf } from './error.ts';
 import { factsOf, type InputFacts } from './explain.ts';
+import type { ReadMemory } from './file-content.ts';
 import { type Lock, lockedBase, lockedDigest, lockedNode, lockedPackages, lockedToolchain } from './lock.ts';
 import type { WantedNode } from './node-layer.ts';
 import { laterProblem } from './parse.ts';
@@ -52,6 +53,8 @@ export interface PlanRequest {
   /** The folder of the manifest. */
   readonly directory: string;
   readonly signal: AbortSignal;
+  /** What is remembered of files that were read before. */
+  readonly memory?: ReadMemory | undefined;
   /** The digest of what a folder that is a base holds: only its content can be a part of a key. */
   readonly digestOfTree: (base: WantedBase, platform: Platform) => Promise<Digest>;
 }
@@ -61,7 +64,7 @@ export function openPlanner(request: PlanRequest): (container: string, platform:
   const trees = new Map<string, Promise<SourceTree>>();
   const treeOf = (name: string, application: ManifestApplication): Promise<SourceTree> => {
     const pointer = pointerOf(['applications', name, 'source']);
-    const options = { pointer, signal: request.signal };
+    const options = { pointer, signal: request.signal, memory: request.memory };
     const tree = trees.get(name) ?? readSource(request.directory, application.source, options);
     trees.set(name, tree);
     return tree;
@@ -90,7 +93,7 @@ async function planImage(
   request: PlanRequest,
   treeOf: (name: string, application: ManifestApplication) => Promise<SourceTree>,
 ): Promise<PlannedImage> {
-  const { manifest, lock, directory, signal } = request;
+  const { manifest, lock, directory, signal, memory } = request;
   const container = manifest.containers[name];
   if (container === undefined) throw new TypeError(`Cannot build "${name}": the manifest has no such container`);
   const packages = lockedPackages(manifest, lock, name, platform);
@@ -111,7 +114,7 @@ async function planImage(
   const files: SourceFile[] = [];
   for (const [index, { source }] of container.files.entries()) {
     const pointer = pointerOf(['containers', name, 'files', index]);
-    files.push(await readSourceFile(directory, source, { pointer, signal }));
+    files.push(await readSourceFile(directory, source, { pointer, signal, memory }));
   }
   const base = await wantedBase(name, platform, request);
   const node = Object.keys(container.applications)

@@ -6,8 +6,9 @@ import type { ManifestContainer } from '#manifests/schema';
 import { type BlobStore, type Scratch, writeAll } from './blobs.ts';
 import type { Digest } from './digest.ts';
 import { ManifestError } from './error.ts';
+import { readContent } from './file-content.ts';
 import type { Wanted } from './filesystem.ts';
-import { readContent, type SourceEntry, type SourceTree } from './sources.ts';
+import type { SourceEntry, SourceTree } from './sources.ts';
 
 /** A file of an entry, by what it holds; a folder or a link has none. */
 export type Content = Wanted & { readonly sha256?: string };
@@ -180,8 +181,8 @@ export function filesEntries(
 }
 
 function fileEntry(entry: Extract<SourceEntry, { type: 'file' }>) {
-  const { size, sha256, file } = entry;
-  return { type: 'file', size, sha256, content: () => readContent(file, sha256) } as const;
+  const { size, sha256, file, stamp } = entry;
+  return { type: 'file', size, sha256, content: () => readContent(file, sha256, stamp) } as const;
 }
 
 function textEntry(path: string, lines: readonly string[]): Content {

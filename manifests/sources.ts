@@ -1,10 +1,11 @@
 // How a folder or file beside the manifest is read the same way on every machine, whatever its owner, times, umask or order.
-import { createHash } from 'node:crypto';
-import { constants, type Dirent } from 'node:fs';
-import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
+import { type Dirent, lstatSync } from 'node:fs';
+import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { canonicalJson, type Digest, digestOf } from './digest.ts';
-import { ManifestError, type ManifestErrorCode } from './error.ts';
+import type { ManifestError, ManifestErrorCode } from './error.ts';
+import { maxFileBytes, type ReadMemory, readFileContent } from './file-content.ts';
 import { makeMatcher } from './glob.ts';
 import { didYouMean } from './near.ts';
 import { laterProblem } from './parse.ts';
@@ -20,8 +21,17 @@ export type SourceEntry =
       readonly sha256: string;
       /** Where it lies; its content is checked again when it is packed. */
       readonly file: string;
+      /** By which it is known to be as it was read. */
+      readonly stamp?: string | undefined;
     }
   | { readonly type: 'symlink'; readonly path: string; readonly target: string };
+
+/** How a source is read: its place in the manifest, and what is remembered of its files. */
+export interface Reading {
+  readonly pointer: string;
+  readonly signal: AbortSignal;
+  readonly memory?: ReadMemory | undefined;
+}
 
 /** What a source is made of, in the order of its paths, and the digest of all of it. */
 export interface SourceTree {
@@ -32,10 +42,8 @@ export interface SourceTree {
 /** A source is held as a list in memory; a folder beyond this is a mistake (a home, a root). */
 const maxEntries = 200_000;
 const maxPathDepth = 64;
-/** Of one file: beyond it lies a disk image, or a hole that would be read for hours. */
-const maxFileBytes = 8 * 1024 ** 3;
-/** A pipe that took a file's place since it was listed would otherwise be waited for. */
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Small files are read without waiting; after so many the process does something else for a moment. */
+const filesAtOnce = 100;
 /** Never part of an image: what git keeps differs from clone to clone, and the two files would make an image depend on its own lifecycle. */
 const never = new Set(['.git', 'manifest.json', 'manifest.lock.json']);
 
@@ -52,7 +60,7 @@ export async function readSource(
     readonly exclude: readonly string[];
     readonly modes?: Readonly<Record<string, string>>;
   },
-  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+  { pointer, signal, memory }: Reading,
 ): Promise<SourceTree> {
   const root = await locate(directory, source.path, `${pointer}/path`);
   if (!(await lstat(root)).isDirectory()) {
@@ -80,8 +88,10 @@ export async function readSource(
       if (child.isDirectory()) await walk(relative);
       else if (!included(relative)) continue;
       else if (child.isSymbolicLink()) entries.push(await linkEntry(file, relative, unsafe));
-      else if (child.isFile()) entries.push(await fileEntry(file, relative, { pointer: `${pointer}/path`, signal }));
-      else throw unsafe(name, 'is neither a file, a folder nor a link');
+      else if (child.isFile()) {
+        entries.push(await fileEntry(file, relative, { pointer: `${pointer}/path`, signal, memory }));
+        if (entries.length % filesAtOnce === 0) await setImmediate();
+      } else throw unsafe(name, 'is neither a file, a folder nor a link');
       if (entries.length === before) continue;
       const folded = name.normalize('NFC').toLowerCase();
       const other = names.get(folded);
@@ -129,32 +139,13 @@ function withModes(entries: readonly SourceEntry[], modes: Readonly<Record<strin
 export async function readSourceFile(
   directory: string,
   source: string,
-  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+  { pointer, signal, memory }: Reading,
 ): Promise<Extract<SourceEntry, { type: 'file' }>> {
   const file = await locate(directory, source, `${pointer}/source`);
   if (!(await lstat(file)).isFile()) {
     throw laterProblem('missing-source', `${pointer}/source`, `"${source}" is not a file`);
   }
-  return await fileEntry(file, path.basename(file), { pointer: `${pointer}/source`, signal });
-}
-
-/** The content of a file that was read before; throws `source-changed` where it isn't that any more. Links are not followed. */
-export async function* readContent(file: string, sha256: string): AsyncIterable<Uint8Array> {
-  const changed = (cause?: unknown): ManifestError =>
-    new ManifestError('source-changed', `Cannot pack "${file}": it changed while it was read`, {
-      cause,
-      mayRetry: true,
-    });
-  await using handle = await open(file, openFlags).catch((error: unknown) => {
-    throw changed(error);
-  });
-  if (!(await handle.stat()).isFile()) throw changed();
-  const hash = createHash('sha256');
-  for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 })) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (hash.digest('hex') !== sha256) throw changed();
+  return await fileEntry(file, path.basename(file), { pointer: `${pointer}/source`, signal, memory });
 }
 
 /** The real path of something below the manifest's folder. */
@@ -186,41 +177,36 @@ function nameOf(bytes: Buffer): string | undefined {
 async function fileEntry(
   file: string,
   relative: string,
-  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+  { pointer, signal, memory }: Reading,
 ): Promise<Extract<SourceEntry, { type: 'file' }>> {
   const refuse = (code: ManifestErrorCode, state: string, cause?: unknown): ManifestError =>
     Object.assign(laterProblem(code, pointer, `"${relative}" ${state}`), { cause });
-  await using handle = await open(file, openFlags).catch((error: NodeJS.ErrnoException) => {
-    throw refuse(
-      'missing-source',
-      `can't be read (${error.code}); let the daemon's user read it, or exclude it`,
-      error,
-    );
-  });
-  const { size: sizeBytes, mode } = await handle.stat().then((found) => {
-    if (found.isFile()) return found;
-    throw refuse('unsafe-source', 'is no file any more');
-  });
-  if (sizeBytes > maxFileBytes)
-    throw refuse('too-large', `has ${sizeBytes} bytes, at most ${maxFileBytes}; exclude it`);
-  const hash = createHash('sha256');
-  let size = 0;
-  const options = { autoClose: false, highWaterMark: 256 * 1024 };
-  for await (const chunk of handle.createReadStream(options) as AsyncIterable<Buffer>) {
-    signal.throwIfAborted();
-    hash.update(chunk);
-    size += chunk.length;
-    // What is written to without end would be read without end.
-    if (size > sizeBytes) throw refuse('source-changed', 'grows while it is read; exclude it if it is a log');
-  }
-  return {
-    type: 'file',
-    path: relative,
-    mode: (mode & 0o111) === 0 ? 0o644 : 0o755,
-    size,
-    sha256: hash.digest('hex'),
-    file,
-  };
+  const content =
+    recalled(file, memory) ??
+    (await readFileContent(file, {
+      signal,
+      memory,
+      fault: (what, sizeBytes) => {
+        if (what === 'no-file') return refuse('unsafe-source', 'is no file any more');
+        if (what === 'grows') return refuse('source-changed', 'grows while it is read; exclude it if it is a log');
+        return refuse('too-large', `has ${sizeBytes} bytes, at most ${maxFileBytes}; exclude it`);
+      },
+    }).catch((error: NodeJS.ErrnoException) => {
+      if (error.syscall === undefined) throw error;
+      throw refuse(
+        'missing-source',
+        `can't be read (${error.code}); let the daemon's user read it, or exclude it`,
+        error,
+      );
+    }));
+  const { size, sha256, mode, stamp } = content;
+  return { type: 'file', path: relative, mode: (mode & 0o111) === 0 ? 0o644 : 0o755, size, sha256, file, stamp };
+}
+
+function recalled(file: string, memory: ReadMemory | undefined) {
+  if (memory === undefined) return undefined;
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  return found && memory.recall(file, found);
 }
 
 async function linkEntry(

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { StepRunning } from '#daemon/steps';
-import type { BlobStore, Build, Digest, ImageNote, Lock, Manifest, PlannedImage } from '#manifests';
+import type { BlobStore, Build, Digest, ImageNote, Lock, Manifest, PlannedImage, ReadMemory } from '#manifests';
 import { buildImages, canonicalJson, isDigest, manifestDigest, parseLock, parseManifest } from '#manifests';
 import type { BaseSource } from '#manifests/bases';
 import type { PackageSource } from '#manifests/debian';
@@ -86,6 +86,7 @@ export function openImages(
   attest: Attest = async () => {},
   bases: BaseSource = makeBaseSource({}),
   running?: StepRunning,
+  memory?: ReadMemory,
 ): Images {
   return {
     blobs,
@@ -103,6 +104,7 @@ export function openImages(
         report,
         signal,
         useCache,
+        ...(memory && { memory }),
         ...(running && { nodes: running.nodes, steps: running.steps(loaded.manifest, { check, blobs }) }),
         attest: (planned, image) => attest(planned, image, of),
       });

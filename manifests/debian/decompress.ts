@@ -1,22 +1,40 @@
 // How the members of a .deb are decompressed as a stream: xz by liblzma in WebAssembly, gzip and zstd by Node, each bounded.
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ManifestError } from '../error.ts';
 
 /** How a member is compressed, by the end of its name. */
 export type Compression = 'none' | 'gz' | 'xz' | 'zst';
 
-/** The decompressed bytes; throws `too-large` past `maxBytes`, so that a bomb costs no more, and `invalid-package` for damage. */
+/**
+ * Beyond `freeBytes`, what is unpacked is at most `maxRatio` times what was packed. Packages and layers shrink to a twentieth at
+ * most; gzip can make a thousandth of zeros, zstd and xz far less.
+ */
+const freeBytes = 256 * 1024 ** 2;
+const maxRatio = 200;
+
+/** The decompressed bytes; throws `too-large` past `maxBytes` or for a bomb, soon after it is seen, and `invalid-package` for damage. */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
   { maxBytes }: { readonly maxBytes: number },
 ): AsyncIterable<Uint8Array> {
   let bytes = 0;
-  for await (const chunk of guarded(plainOf(source, compression), compression)) {
+  let packed = 0;
+  const counted = async function* () {
+    for await (const chunk of source) {
+      packed += chunk.length;
+      yield chunk;
+    }
+  };
+  for await (const chunk of guarded(plainOf(counted(), compression), compression)) {
     bytes += chunk.length;
     if (bytes > maxBytes) {
       throw new ManifestError('too-large', `Cannot unpack the package: it has more than ${maxBytes} bytes unpacked`);
+    }
+    if (compression !== 'none' && bytes > freeBytes && bytes > maxRatio * packed) {
+      const state = `its ${packed} bytes unpack to ${bytes} and more, which no package does`;
+      throw new ManifestError('too-large', `Cannot unpack the package: ${state}`);
     }
     yield chunk;
   }
@@ -26,7 +44,9 @@ function plainOf(source: AsyncIterable<Uint8Array>, compression: Compression): A
   if (compression === 'none') return source;
   if (compression === 'xz') return unxzWhenNeeded(source);
   const stream = compression === 'gz' ? createGunzip() : createZstdDecompress();
-  return Readable.from(source, { objectMode: false }).compose(stream);
+  // Whoever reads the stream is told of its faults, and of those of its source; `compose` throws some of them at nobody.
+  pipeline(Readable.from(source, { objectMode: false }), stream, () => {});
+  return stream;
 }
 
 async function* guarded(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {

@@ -1,9 +1,10 @@
 // That a folder is read alike everywhere, and what is refused.
 import assert from 'node:assert/strict';
-import { chmod, link, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { readContent, readSource, readSourceFile } from '../../manifests/sources.ts';
+import { makeReadMemory, type ReadMemory, readContent } from '../../manifests/file-content.ts';
+import { readSource, readSourceFile } from '../../manifests/sources.ts';
 import { openFolder } from './folder.ts';
 
 const { signal } = new AbortController();
@@ -142,4 +143,73 @@ test('reading a large file ends with its signal', async () => {
   const began = performance.now();
   await assert.rejects(reading, /given up/);
   assert.ok(performance.now() - began < 1000);
+});
+
+test('a file that did not change since is remembered; one that may have changed without a trace is read', async () => {
+  await using folder = await openFolder(files);
+  let now = Date.now();
+  let remembered = 0;
+  let recalled = 0;
+  const inner = makeReadMemory(() => now);
+  const memory: ReadMemory = {
+    recall(file, found) {
+      const content = inner.recall(file, found);
+      recalled += content ? 1 : 0;
+      return content;
+    },
+    remember(file, found, content) {
+      remembered += 1;
+      return inner.remember(file, found, content);
+    },
+  };
+  const read = async () => {
+    recalled = 0;
+    remembered = 0;
+    const { digest } = await readSource(folder.path, all, { pointer, signal, memory });
+    return { digest, read: remembered, recalled };
+  };
+  const first = await read();
+  const { digest } = first;
+  assert.deepEqual(first, { digest, read: 3, recalled: 0 });
+  assert.deepEqual(await read(), { digest, read: 3, recalled: 0 }, 'written just now');
+  now += 3_000;
+  assert.deepEqual(await read(), { digest, read: 3, recalled: 0 });
+  assert.deepEqual(await read(), { digest, read: 0, recalled: 3 });
+  // As long as before, with its old time: the time of the change of its inode tells.
+  const place = path.join(folder.path, 'app/a.txt');
+  const { atime, mtime } = await stat(place);
+  await writeFile(place, 'b');
+  await utimes(place, atime, mtime);
+  const changed = await read();
+  assert.deepEqual([changed.read, changed.recalled], [1, 2]);
+  assert.notEqual(changed.digest, digest);
+  now += 3_000;
+  await read();
+  const { entries } = await readSource(folder.path, all, { pointer, signal, memory });
+  for (const entry of entries) {
+    assert.ok(entry.type === 'file' && entry.stamp !== undefined);
+    const content = () => Array.fromAsync(readContent(entry.file, entry.sha256, entry.stamp));
+    assert.equal(Buffer.concat(await content()).length, entry.size);
+    await writeFile(entry.file, 'z');
+    await assert.rejects(content(), { code: 'source-changed' }, 'what bears another stamp is summed');
+  }
+  await writeFile(place, 'b');
+  const again = await read();
+  await chmod(path.join(folder.path, 'app/sub/b.sh'), 0o755);
+  assert.notEqual((await read()).digest, again.digest);
+});
+
+test('reading many files lets other work go on', async () => {
+  const many = Object.fromEntries(Array.from({ length: 450 }, (_, index) => [`app/${index}`, `${index}`]));
+  await using folder = await openFolder(many);
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(count);
+  };
+  let isDone = false;
+  setImmediate(count);
+  await readSource(folder.path, all, { pointer, signal });
+  isDone = true;
+  assert.ok(turns >= 4, `${turns} turns`);
 });

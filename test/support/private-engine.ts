@@ -38,15 +38,18 @@ export function engineWanted(): boolean {
 export async function startPrivateEngine({
   name = 'engine',
   addressPool,
+  below = tmpdir(),
 }: {
   readonly name?: string;
   readonly addressPool?: string;
+  /** The folder that its data goes below, where the disk counts; the temporary one, unless told. */
+  readonly below?: string;
 } = {}): Promise<PrivateEngine> {
   const binary = await findDaemon();
   await using undo = new AsyncDisposableStack();
   const pool = addressPool ?? (await reservePool(undo));
   // Short, since the path of a unix socket holds 107 bytes.
-  const root = await mkdtemp(path.join(tmpdir(), 'hermesh-dockerd-'));
+  const root = await mkdtemp(path.join(below, 'hermesh-dockerd-'));
   undo.defer(() => removeTree(root));
   if (await canForward(pool, 'A')) undo.defer(async () => void (await canForward(pool, 'D')));
   const socket = path.join(root, 'sock');

@@ -1,5 +1,7 @@
 // A private engine with a runner over it, and a root of Debian's packages: made once for all tests of a file.
+import { execFile, spawn } from 'node:child_process';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { openDockerSandbox } from '#container-ci/docker';
 import { type BlobStore, type Digest, openBlobStore, type Platform } from '#manifests';
 import type { StepRunner } from '#manifests/steps';
@@ -8,7 +10,9 @@ import { openEngineRunner } from '../../../daemon/steps/index.ts';
 import { packagesLayer } from '../../../manifests/package-layer.ts';
 import { systemLayer } from '../../../manifests/steps/system.ts';
 import { openFolder } from '../../manifests/folder.ts';
-import { startPrivateEngine } from '../../support/private-engine.ts';
+import { eventually } from '../../support/deadline.ts';
+import { ensurePrograms } from '../../support/debian-packages.ts';
+import { callEngine, engineWanted, startPrivateEngine } from '../../support/private-engine.ts';
 
 export const stack = 'test-stack';
 export const ceiling = { memoryMib: 8192, processes: 4096, seconds: 3600 };
@@ -63,5 +67,35 @@ export async function openTrial(
     root,
     platform: 'linux/amd64',
     [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Why there is no Podman to try; false where there is. */
+export async function whyNoPodman(): Promise<string | false> {
+  if (!engineWanted()) return 'HERMESH_TEST_ENGINE=none';
+  return (await ensurePrograms({ podman: 'podman' })) ?? false;
+}
+
+/** Podman's service over a store of its own below `folder`. */
+export async function startPodman(folder: string): Promise<AsyncDisposable & { readonly socket: string }> {
+  const socket = path.join(folder, 'sock');
+  const places = ['--root', path.join(folder, 'root'), '--runroot', path.join(folder, 'run')];
+  const settings = ['--tmpdir', path.join(folder, 'tmp'), '--runtime', 'runc', '--cgroup-manager', 'cgroupfs'];
+  const serve = ['system', 'service', '--time', '0', `unix://${socket}`];
+  const podman = spawn('podman', [...places, ...settings, ...serve], { stdio: 'ignore' });
+  await eventually(
+    'Podman answers',
+    async () =>
+      await callEngine(socket, 'GET', '/_ping').then(
+        () => true,
+        () => false,
+      ),
+  );
+  return {
+    socket,
+    async [Symbol.asyncDispose]() {
+      podman.kill('SIGTERM');
+      await promisify(execFile)('podman', [...places, ...settings, 'system', 'reset', '--force']).catch(() => {});
+    },
   };
 }

@@ -183,6 +183,14 @@ test("Go's hash of a zip is that of the names and contents in it, whatever packe
     await writeFile(path.join(folder.path, 'cut.zip'), (await readFile(file)).subarray(0, length - 30));
     await using cut = await openFile(path.join(folder.path, 'cut.zip'));
     await assert.rejects(hashOfZip(cut, length - 30), { code: 'invalid-package' });
+    // A file that is packed in fewer bytes than it needs.
+    const short = await readFile(file);
+    const at = short.indexOf(Buffer.from([0x50, 0x4b, 1, 2]));
+    short.writeUInt32LE(method === 'ZIP_STORED' ? 0 : 3, at + 20);
+    await writeFile(path.join(folder.path, 'short.zip'), short);
+    await using shortened = await openFile(path.join(folder.path, 'short.zip'));
+    if (method === 'ZIP_DEFLATED')
+      await assert.rejects(hashOfZip(shortened, length), { code: 'invalid-package', message: /damaged "m@v1/ });
   }
   assert.equal(
     hashOfGoMod(Buffer.from('module m\n')),
