@@ -1,7 +1,7 @@
 // What operations are given: the parts of a running stack, and the one way to record a deed.
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
-import type { EngineState, Images, Pulls, Runs, Supply, SweepOptions, Swept } from '#daemon/deploy';
+import type { EngineState, Holdings, Images, Pulls, Runs, Supply, SweepOptions, Swept } from '#daemon/deploy';
 import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
 import type { Config } from './config.ts';
@@ -21,6 +21,7 @@ export interface Context {
   readonly runs: Runs;
   readonly supply: Supply;
   readonly pulls: Pulls;
+  readonly holdings: Pick<Holdings, 'of'>;
   sweep(options: SweepOptions): Promise<Swept>;
   readonly log: Logger;
   /** Where the daemon listens, for people and programs. */

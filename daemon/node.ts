@@ -12,6 +12,7 @@ import {
   type EngineState,
   imagesOf,
   lazyPackageSource,
+  makeHoldings,
   makeIntents,
   makePullAccess,
   makePulls,
@@ -29,7 +30,7 @@ import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { makeStepRunning } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { openBlobStore, openPartialStore } from '#manifests';
+import { type Digest, openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Network } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
@@ -100,6 +101,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
   const audit = new Audit({ database, stack: identity.stack, now });
 
+  let gone = (_: Digest): void => undefined;
   // The slow parts open side by side; each is closed in its turn.
   const engineOpening = openEngineLink(options.config, identity.stack, room('engine'), { signal });
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
@@ -107,7 +109,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     parts,
     engineOpening,
     networkOpening,
-    openBlobStore(home.blobs, { now }),
+    openBlobStore(home.blobs, { now, gone: (blob) => gone(blob) }),
   );
 
   const metrics = makeMetrics();
@@ -133,18 +135,23 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   running
     .sweep({ signal })
     .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
+  const partials = await openPartialStore(home.blobs);
   const exchange = parts.use(
     openExchange({
       network: registry.network,
-      shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
+      shelf: makeShelf(blobs, partials),
       directory: registry.directory,
       clock: { ...systemClock, now, monotonic },
       random,
       log: room('exchange'),
       reach: (stack, limit) => registry.reach(stack, limit),
       fault: (stack, fault) => registry.fault(stack, fault),
+      ...(config.uploadBytesPerSecond !== undefined && { maxUploadBytesPerSecond: config.uploadBytesPerSecond }),
     }),
   );
+  const onStale = (error: unknown): void => log.warn({ error }, 'what this stack holds could not be told');
+  const holdings = parts.use(makeHoldings({ blobs, exchange, registry, onFault: onStale }));
+  gone = (blob) => holdings.gone(blob);
   const repositories = openRepositories(blobs);
   const registryParts = makeRegistryParts({ loginFiles: config.loginFiles }, random);
   const bases = makeBaseSource({
@@ -210,11 +217,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
+  const pulls = makePulls({ blobs, exchange, partials, holdings, registry, repositories, registryParts, deed });
   const runs = makeRuns({
     images,
     supply,
     pulls,
+    holdings,
     engine,
     registry,
     pullAccess,
@@ -228,7 +236,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     now,
   });
 
-  const sweep = makeSweep({ blobs, repositories, registry, engine: engine.engine, pulls, now });
+  const sweep = makeSweep({ blobs, repositories, registry, engine: engine.engine, holdings, now });
   const links = { http: '', socket: home.socket };
   const context: Context = {
     config,
@@ -243,6 +251,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     runs,
     supply,
     pulls,
+    holdings,
     sweep,
     log,
     links,
@@ -313,10 +322,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const resuming = runs.resume({ signal: stopping.signal }).catch((error: unknown) => {
     if (!stopping.signal.aborted) log.warn({ error }, 'what was broken off could not be looked at');
   });
-  parts.defer(() => {
+  // What happened to the store while no daemon looked is told now; nobody waits for it.
+  const correcting = holdings.correct().catch((error: unknown) => {
+    if (!stopping.signal.aborted) onStale(error);
+  });
+  parts.defer(async () => {
     isReady = false;
     stopping.abort();
-    return resuming;
+    await Promise.all([resuming, correcting]);
   });
   isReady = true;
   // keepSwept isn't started yet: runs in the journal and the results of build steps are no roots of a sweep, so what a run that

@@ -74,29 +74,32 @@ const useStepMs = 60 * 60_000;
 
 /**
  * The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. With a clock
- * (milliseconds since 1970) each use of a blob is written down, to the hour.
+ * (milliseconds since 1970) each use of a blob is written down, to the hour. `gone` is told of each blob that was removed, asked
+ * for or as rotten.
  */
 export async function openBlobStore(
   directory: string,
-  { now }: { readonly now?: () => number } = {},
+  { now, gone }: { readonly now?: () => number; readonly gone?: (digest: Digest) => void } = {},
 ): Promise<SweepableStore> {
   const temporary = path.join(directory, 'tmp');
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true, mode: 0o700 });
-  return new DiskStore(directory, temporary, now);
+  return new DiskStore(directory, temporary, now, gone);
 }
 
 class DiskStore implements SweepableStore {
   readonly directory: string;
   readonly #temporary: string;
   readonly #now: (() => number) | undefined;
+  readonly #gone: ((digest: Digest) => void) | undefined;
   /** Blobs that are being removed: whoever asks for one waits, and then finds it or not. */
   readonly #removing = new Map<Digest, Promise<boolean>>();
 
-  constructor(directory: string, temporary: string, now?: () => number) {
+  constructor(directory: string, temporary: string, now?: () => number, gone?: (digest: Digest) => void) {
     this.directory = directory;
     this.#temporary = temporary;
     this.#now = now;
+    this.#gone = gone;
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -158,6 +161,7 @@ class DiskStore implements SweepableStore {
     }
     const name = digest.slice('sha256:'.length);
     for (const kind of ['chunks', 'ranges']) await rm(path.join(this.directory, kind, name), { force: true });
+    this.#gone?.(digest);
     return true;
   }
 
@@ -196,6 +200,7 @@ class DiskStore implements SweepableStore {
     }
     if (digest !== `sha256:${hash.digest('hex')}`) {
       await rm(this.#fileOf(digest), { force: true });
+      this.#gone?.(digest);
       throw new ManifestError(
         'digest-mismatch',
         `Cannot read blob ${digest}: its file changed on the disk and is removed; build or fetch it again, and check the disk`,

@@ -25,6 +25,8 @@ export interface PartialBlob extends AsyncDisposable {
 export interface PartialStore {
   /** Opens or resumes; one at a time of each blob. Throws `no-space` where the disk can't hold what is missing, `too-large`. */
   open(digest: Digest, sizeBytes: number): Promise<PartialBlob>;
+  /** Throws `no-space` where the disk can't hold what is missing of all of these, before the first is begun. */
+  requireSpace(blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[]): Promise<void>;
 }
 
 /** The largest blob that is fetched: 16 GiB, twice the largest image that registries commonly take. */
@@ -48,7 +50,21 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
   for (const { name } of found.slice(maxLeftovers)) await rm(path.join(folder, name), { force: true });
   /** Bytes that open files may still take. */
   const promised = new Map<Digest, number>();
+  const fileOf = (digest: Digest): string => path.join(folder, digest.slice('sha256:'.length));
+  const look = async (digest: Digest, sizeBytes: number): Promise<{ isResumed: boolean; left: number }> => {
+    const { blocks = 0, size = 0 } = await stat(fileOf(digest)).catch(() => ({ blocks: 0, size: -1 }));
+    const isResumed = size === sizeBytes;
+    return { isResumed, left: sizeBytes - (isResumed ? Math.min(sizeBytes, blocks * 512) : 0) };
+  };
+  const allPromised = (): number => [...promised.values()].reduce((sum, each) => sum + each, 0);
   return {
+    async requireSpace(blobs) {
+      let neededBytes = allPromised();
+      for (const { digest, sizeBytes } of blobs) {
+        if (!promised.has(digest)) neededBytes += (await look(digest, sizeBytes)).left;
+      }
+      await checkSpace(folder, neededBytes, blobs.length === 1 ? `blob ${blobs[0]?.digest}` : `${blobs.length} blobs`);
+    },
     async open(digest, sizeBytes) {
       if (!isDigest(digest)) throw new TypeError(`Cannot fill blob "${String(digest)}": that is no digest`);
       if (sizeBytes > maxPartialBytes) {
@@ -60,16 +76,10 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
       if (promised.has(digest)) throw new TypeError(`Cannot fill blob ${digest} twice at a time`);
       promised.set(digest, sizeBytes);
       try {
-        const file = path.join(folder, digest.slice('sha256:'.length));
-        const { blocks = 0, size = 0 } = await stat(file).catch(() => ({ blocks: 0, size: -1 }));
-        const isResumed = size === sizeBytes;
-        const left = sizeBytes - (isResumed ? Math.min(sizeBytes, blocks * 512) : 0);
+        const file = fileOf(digest);
+        const { isResumed, left } = await look(digest, sizeBytes);
         promised.set(digest, left);
-        await checkSpace(
-          folder,
-          [...promised.values()].reduce((sum, each) => sum + each, 0),
-          digest,
-        );
+        await checkSpace(folder, allPromised(), `blob ${digest}`);
         // What has another size is of a liar.
         const handle = await open(file, isResumed ? 'r+' : 'w+', 0o600);
         await handle.truncate(sizeBytes);
@@ -81,6 +91,8 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
           sizeBytes,
           isResumed,
           handle,
+          // What is on the disk already isn't to come any more: the disk counts it itself.
+          wrote: (bytes) => promised.set(digest, Math.max(0, (promised.get(digest) ?? 0) - bytes)),
           closed: () => promised.delete(digest),
         });
       } catch (error) {
@@ -98,6 +110,7 @@ interface PartialParts {
   readonly sizeBytes: number;
   readonly isResumed: boolean;
   readonly handle: FileHandle;
+  readonly wrote: (sizeBytes: number) => void;
   readonly closed: () => void;
 }
 
@@ -118,6 +131,7 @@ class PartialFile implements PartialBlob {
       for (let at = 0; at < bytes.byteLength; ) {
         at += (await this.#parts.handle.write(bytes, at, bytes.byteLength - at, offset + at)).bytesWritten;
       }
+      this.#parts.wrote(bytes.byteLength);
     } catch (error) {
       throw spaceError(error);
     }
@@ -166,13 +180,13 @@ class PartialFile implements PartialBlob {
 }
 
 /** The disk's word before it is full: nothing is begun that it can't hold. */
-async function checkSpace(folder: string, neededBytes: number, digest: Digest): Promise<void> {
+async function checkSpace(folder: string, neededBytes: number, what: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (neededBytes + reserveBytes <= free) return;
   throw new ManifestError(
     'no-space',
-    `Cannot fetch blob ${digest}: ${neededBytes} bytes are to come, and ${reserveBytes} stay free, of ${free} on the disk; free some space and retry`,
+    `Cannot fetch ${what}: ${neededBytes} bytes are to come, and ${reserveBytes} stay free, of ${free} on the disk; free some space ("hermesh prune") and retry`,
     { mayRetry: true },
   );
 }

@@ -22,7 +22,10 @@ export interface Supply {
   /** Reads every byte of the image, and judges by its manifest's `packaging`; without one, by the defaults. */
   verify(image: KnownImage, manifest: Manifest | undefined, call: { readonly signal: AbortSignal }): Promise<Verdict>;
   /** Throws `forbidden` where an image of a build may not run, with each reason. */
-  require(built: BuiltManifest, call: { readonly signal: AbortSignal }): Promise<void>;
+  require(
+    built: Pick<BuiltManifest, 'manifest' | 'digest' | 'build'>,
+    call: { readonly signal: AbortSignal },
+  ): Promise<void>;
   /** What trusted stacks said of an image. */
   said(image: Digest, what: 'provenance' | 'sbom'): Promise<SignedStatement[]>;
   /** The three hashes of the seal, which is kept as a blob. */

@@ -6,8 +6,9 @@ import type { Engine } from '#container-ci';
 import { type Digest, isDigest, type SweepableStore } from '#manifests';
 import { planSweep, type Repositories } from '#manifests/distribution';
 import type { Registry } from '#registry';
+import type { Holding } from '#registry/exchange';
 import type { BuildRecord, ManifestRecord, RunRecord } from '../kinds.ts';
-import type { Pulls } from './pulls.ts';
+import type { Holdings } from './holdings.ts';
 
 export interface Swept {
   readonly sizeBytes: number;
@@ -29,7 +30,7 @@ interface Parts {
   readonly repositories: Repositories;
   readonly registry: Pick<Registry, 'stack' | 'directory' | 'write'>;
   readonly engine: Pick<Engine, 'containers'> | undefined;
-  readonly pulls: Pick<Pulls, 'holdings'>;
+  readonly holdings: Pick<Holdings, 'correct'>;
   readonly now: () => number;
 }
 
@@ -44,7 +45,7 @@ const usualGraceMs = 24 * 60 * 60_000;
 const sweepEveryMs = 60 * 60_000;
 
 export function makeSweep(parts: Parts): (options: SweepOptions) => Promise<Swept> {
-  const { blobs, repositories, registry, now } = parts;
+  const { blobs, repositories, now } = parts;
   return async ({ limitBytes, graceMs, isDryRun, signal }) => {
     const usedSinceMs = now() - graceMs;
     const roots = await rootsOf(parts, signal);
@@ -60,19 +61,10 @@ export function makeSweep(parts: Parts): (options: SweepOptions) => Promise<Swep
     }
     if (!isDryRun) {
       await clearAbandoned(blobs.directory, now() - abandonedMs);
-      await correctHoldings(parts);
+      await parts.holdings.correct();
     }
     return { sizeBytes, neededBytes, removed, removedBytes };
   };
-
-  /** A record says what is here: what went or rotted is said no longer. */
-  async function correctHoldings({ pulls }: Parts): Promise<void> {
-    for (const { name, body } of registry.directory.list({ kind: 'blob-holding', stack: registry.stack })) {
-      const [change] = await pulls.holdings([name]);
-      if (JSON.stringify(change?.body) === JSON.stringify(body)) continue;
-      registry.write([change ?? { kind: 'blob-holding', name, body: undefined }]);
-    }
-  }
 }
 
 /** Sweeps now and then until it is disposed of; what goes wrong is told, and tried again the next time. */
@@ -118,7 +110,9 @@ async function rootsOf({ engine, registry }: Parts, signal: AbortSignal): Promis
   for (const { body } of directory.list<ManifestRecord>({ kind: 'manifest', ...own })) add(body.digest);
   for (const { body } of directory.list<RunRecord>({ kind: 'run', ...own }))
     add(body.manifestDigest, ...body.containers.map(({ digest }) => digest));
-  for (const { name } of directory.list({ kind: 'blob-holding', ...own })) add(name);
+  // With the image what it came of and what is attested of it, which nothing else here names.
+  for (const { name, body } of directory.list<Holding>({ kind: 'blob-holding', ...own }))
+    add(name, ...body.blobs.map(([hex]) => `sha256:${hex}`));
   return found;
 }
 

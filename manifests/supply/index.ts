@@ -14,7 +14,7 @@ export {
 export { type ImageParts, readImageParts } from './image-parts.ts';
 export { type BuildFacts, makeProvenance, type ReadProvenance, readProvenance } from './provenance.ts';
 export { attestSummary, type Rebuild, rebuildImage } from './rebuild.ts';
-export { attach, type Referrer, readBundle, referrersOf } from './referrers.ts';
+export { adopt, attach, partsOf, type Referrer, readBundle, referrersOf } from './referrers.ts';
 export { makeSbom, type SbomSubject } from './sbom.ts';
 export { type Seal, sealImage, type ThreeHashes, threeHashes } from './seal.ts';
 export { bundleMediaType, type KeyOf, openBundle, type SignedStatement, type Signer, signStatement } from './sign.ts';

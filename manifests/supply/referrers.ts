@@ -57,18 +57,48 @@ export async function attach(
     artifactType: bundleMediaType,
     annotations: named,
   };
+  await note(subject.digest, referrer, blobs);
+  return referrer;
+}
+
+/**
+ * Takes a referrer that another stack made, once its manifest is here; false for what is no attestation of that subject. What it
+ * says counts only once its signature was looked at.
+ */
+export async function adopt(subject: Digest, digest: Digest, blobs: BlobStore): Promise<boolean> {
+  const read = await readManifest(subject, digest, blobs);
+  if (!read) return false;
+  const { annotations, artifactType, size } = read;
+  await note(subject, { mediaType: mediaTypes.manifest, digest, size, artifactType, annotations }, blobs);
+  return true;
+}
+
+/** The blobs that an attestation is made of, beside its manifest, which is here; none for what is no attestation of that subject. */
+export async function partsOf(
+  subject: Digest,
+  digest: Digest,
+  blobs: BlobStore,
+): Promise<readonly { readonly digest: Digest; readonly size: number }[]> {
+  const read = await readManifest(subject, digest, blobs);
+  return read ? [...read.layers, read.config] : [];
+}
+
+async function readManifest(subject: Digest, digest: Digest, blobs: BlobStore) {
+  const size = await blobs.size(digest);
+  if (size === undefined || size > maxManifestBytes) return undefined;
+  const read = foreignManifest.safeParse(parsed(await blobs.bytes(digest, { maxBytes: maxManifestBytes })));
+  return read.success && read.data.subject.digest === subject ? { ...read.data, size } : undefined;
+}
+
+async function note(subject: Digest, referrer: Referrer, blobs: BlobStore): Promise<void> {
   await inTurn(blobs, async () => {
-    const all = await listed(subject.digest, blobs);
+    const all = await listed(subject, blobs);
     if (all.some(({ digest }) => digest === referrer.digest)) return;
     if (all.length >= maxReferrers)
-      throw new ManifestError(
-        'too-large',
-        `Cannot attest ${subject.digest}: it has ${all.length} attestations already`,
-      );
+      throw new ManifestError('too-large', `Cannot attest ${subject}: it has ${all.length} attestations already`);
     const sorted = [...all, referrer].sort((left, right) => (left.digest < right.digest ? -1 : 1));
-    await writePlainNote(blobs, 'referrers', { subject: subject.digest }, sorted);
+    await writePlainNote(blobs, 'referrers', { subject }, sorted);
   });
-  return referrer;
 }
 
 /** The referrers of a subject whose manifests are here, by digest. */
@@ -78,12 +108,18 @@ export async function referrersOf(subject: Digest, blobs: BlobStore): Promise<Re
   return here;
 }
 
+const blobSchema = z.object({ digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)) });
 const referrerManifest = z.object({
   artifactType: z.string(),
-  layers: z
-    .array(z.object({ digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)) }))
-    .length(1),
+  layers: z.array(blobSchema).length(1),
   subject: z.object({ digest: z.string() }),
+});
+const sizedBlob = blobSchema.extend({ size: z.int().min(0).max(maxBundleBytes) });
+const foreignManifest = referrerManifest.extend({
+  artifactType: z.literal(bundleMediaType),
+  config: sizedBlob,
+  layers: z.array(sizedBlob).length(1),
+  annotations: z.record(z.string().max(256), z.string().max(4096)).default({}),
 });
 
 /** The bytes of a referrer's bundle, or why there are none. */
@@ -102,6 +138,14 @@ export async function readBundle(
   } catch (error) {
     if (error instanceof ManifestError || error instanceof SyntaxError) return { refused: error.message };
     throw error;
+  }
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return undefined;
   }
 }
 

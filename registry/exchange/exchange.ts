@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Network, StackId } from '../network.ts';
 import { type Fetched, type FetchOptions, fetchBlob } from './fetch.ts';
-import { claimsOf, type Holding, maxHoldingBlobs } from './holding.ts';
+import { claimsOf, type Holding, maxHoldingBlobs, maxHoldingReferrers } from './holding.ts';
 import { type BlobDigest, rangeBytes, rootOf } from './ranges.ts';
 import { type Incoming, Serving } from './serving.ts';
 import type { Shelf } from './shelf.ts';
@@ -37,8 +37,8 @@ export interface Exchange extends Disposable {
    * ends with the first one's signal. Throws `unreachable`, or what the shelf throws.
    */
   fetch(blob: BlobDigest, options: FetchOptions): Promise<Fetched>;
-  /** What a `blob-holding` record says of an image whose blobs are here; the blobs that aren't are left out. */
-  describe(blobs: readonly BlobDigest[]): Promise<Holding>;
+  /** What a `blob-holding` record says of an image whose blobs are here, which of them refer to it too; those that aren't are left out. */
+  describe(blobs: readonly BlobDigest[], told?: { readonly referrers: ReadonlySet<BlobDigest> }): Promise<Holding>;
   /** Bytes that were given to others since the start. */
   readonly givenBytes: number;
 }
@@ -99,15 +99,17 @@ export function openExchange(options: ExchangeOptions): Exchange {
       running.set(blob, work);
       return work;
     },
-    async describe(blobs) {
+    async describe(blobs, { referrers } = { referrers: new Set() }) {
       const told: Holding['blobs'] = [];
+      const places: number[] = [];
       for (const blob of [...new Set(blobs)].slice(0, maxHoldingBlobs)) {
         const size = await shelf.size(blob);
         if (size === undefined) continue;
         const list = size > rangeBytes ? await shelf.rangeList(blob) : undefined;
+        if (referrers.has(blob) && places.length < maxHoldingReferrers) places.push(told.length);
         told.push([blob.slice('sha256:'.length), size, list ? rootOf(list) : null]);
       }
-      return { blobs: told };
+      return { blobs: told, ...(places.length > 0 && { referrers: places }) };
     },
     [Symbol.dispose]: () => stop.abort(),
   };

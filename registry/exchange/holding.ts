@@ -10,11 +10,26 @@ export const maxHoldingBlobs = 100;
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** Named by the image's digest. A blob: SHA-256, size in bytes, and for one of several ranges the hash of their list. */
+/** Of what is attested of an image, each of two blobs: ten builders with three each. */
+export const maxHoldingReferrers = 30;
+
+/**
+ * Named by the image's digest. A blob: SHA-256, size in bytes, and for one of several ranges the hash of their list. `referrers`
+ * are places in `blobs`: of manifests that name the image as their subject.
+ */
 export const holdingKind = defineKind({
   name: 'blob-holding',
   schema: z.object({
     blobs: z.array(z.tuple([hex, z.int().min(0).max(maxBlobBytes), hex.nullable()])).max(maxHoldingBlobs),
+    referrers: z
+      .array(
+        z
+          .int()
+          .min(0)
+          .max(maxHoldingBlobs - 1),
+      )
+      .max(maxHoldingReferrers)
+      .optional(),
   }),
   maxBytes: 16 * 1024,
   writer: 'any-member',
@@ -28,6 +43,23 @@ export interface Claim {
   readonly root: string | undefined;
 }
 
+/** What others say refers to that image: hints, to be read before they count; the same from several once. */
+export function referrersIn(directory: Directory, image: BlobDigest, self: StackId): BlobDigest[] {
+  const found = new Set<BlobDigest>();
+  const records = directory.list<Holding>({ kind: holdingKind.name, includeUnreachable: true });
+  for (const { stack, name, body } of records) {
+    if (stack === self || name !== image) continue;
+    for (const place of body.referrers ?? []) {
+      const blob = body.blobs[place];
+      if (blob) found.add(`sha256:${blob[0]}`);
+      if (found.size >= maxReferrersOfAll) return [...found];
+    }
+  }
+  return [...found];
+}
+
+/** What is fetched of one image, whoever names it. */
+const maxReferrersOfAll = 300;
 /** Records that are looked through for one blob. */
 const maxRecords = 10_000;
 
