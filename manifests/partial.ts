@@ -150,8 +150,15 @@ class PartialFile implements PartialBlob {
   async finish(): Promise<boolean> {
     const { handle, digest, file, target, sizeBytes } = this.#parts;
     const hash = createHash('sha256');
+    // One is read while the other is hashed.
+    const buffers = [Buffer.allocUnsafeSlow(readBytes), Buffer.allocUnsafeSlow(readBytes)] as const;
+    const fill = (at: number) => handle.read(buffers[(at / readBytes) % 2] as Buffer, 0, readBytes, at);
+    let next = fill(0);
     for (let at = 0; at < sizeBytes; at += readBytes) {
-      hash.update(await this.read(at, Math.min(readBytes, sizeBytes - at)));
+      const { bytesRead, buffer } = await next;
+      if (bytesRead < Math.min(readBytes, sizeBytes - at)) return false;
+      if (at + readBytes < sizeBytes) next = fill(at + readBytes);
+      hash.update(buffer.subarray(0, bytesRead));
     }
     if (digest !== `sha256:${hash.digest('hex')}`) return false;
     try {

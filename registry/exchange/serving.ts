@@ -116,6 +116,7 @@ export class Serving {
     for (const range of ranges) {
       const length = rangeLength(range, known.sizeBytes);
       const content = await readAll(shelf, blob, whole ? undefined : part, range * rangeBytes, length);
+      // A file that was cut short fits no hash either.
       if (!fits(known.list, range, content)) {
         log.error({ blob, range }, 'a blob changed on the disk');
         if (whole) await shelf.rotten(blob);
@@ -207,11 +208,7 @@ async function readAll(
   length: number,
 ): Promise<Uint8Array> {
   if (part) return part.read(offset, length);
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for await (const piece of shelf.read(blob, { offset, length })) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
+  const pieces = await Array.fromAsync(shelf.read(blob, { offset, length }));
+  const [only, ...more] = pieces;
+  return only && more.length === 0 ? only : Buffer.concat(pieces);
 }

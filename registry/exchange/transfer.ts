@@ -133,7 +133,7 @@ export class Transfer {
     const request = toBytes({ blob, root, ranges });
     const pieces = network.requestStream(stack, rangesProtocol, request, { signal, maxResponseBytes });
     const reader = pieces[Symbol.asyncIterator]();
-    const buffer = new Uint8Array(Math.max(...lengths));
+    const buffer = Buffer.allocUnsafeSlow(Math.max(...lengths));
     let status: number | undefined;
     let filled = 0;
     let at = 0;
