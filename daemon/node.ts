@@ -28,7 +28,7 @@ import {
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
-import { makeStepRunning } from '#daemon/steps';
+import { makeStepRunning, openSharedResults } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { type Digest, openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
@@ -44,6 +44,7 @@ import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
 import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
+import { operatorOf } from './operator.ts';
 import { problemOf } from './problem.ts';
 import { makeRegistryParts } from './registries.ts';
 import { callOperation, serveOperations } from './remote.ts';
@@ -131,10 +132,6 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 
   const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
-  const running = makeStepRunning({ stack: identity.stack, endpoint: engine.engine?.endpoint });
-  running
-    .sweep({ signal })
-    .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
   const partials = await openPartialStore(home.blobs);
   const exchange = parts.use(
     openExchange({
@@ -152,6 +149,19 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const onStale = (error: unknown): void => log.warn({ error }, 'what this stack holds could not be told');
   const holdings = parts.use(makeHoldings({ blobs, exchange, registry, onFault: onStale }));
   gone = (blob) => holdings.gone(blob);
+  const running = makeStepRunning({
+    stack: identity.stack,
+    endpoint: engine.engine?.endpoint,
+    shared: openSharedResults({
+      registry,
+      exchange,
+      operatorOf: (stack) => operatorOf(registry.directory, stack),
+      log: room('steps'),
+    }),
+  });
+  running
+    .sweep({ signal })
+    .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
   const repositories = openRepositories(blobs);
   const registryParts = makeRegistryParts({ loginFiles: config.loginFiles }, random);
   const bases = makeBaseSource({

@@ -24,6 +24,8 @@ export interface FetchOptions {
   readonly base?: BlobDigest;
   /** Told of what is here and right of it by now, as often as a range comes; of two callers the first is told. */
   readonly report?: (sizeBytes: number) => void;
+  /** Stacks that are known to have it, beside those that say so in their records. */
+  readonly from?: readonly StackId[];
   readonly signal: AbortSignal;
 }
 
@@ -63,7 +65,7 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
   const refused = new Set<string>();
   const count = { receivedBytes: 0, resumedBytes: 0 };
   for (let round = 0; round < maxRoots; round += 1) {
-    const sources = (await findSources(parts, blob, { signal })).filter(
+    const sources = (await findSources(parts, blob, options)).filter(
       ({ stack, sizeBytes }) => !blamed.has(stack) && sizeBytes <= maxBytes && (expected ?? sizeBytes) === sizeBytes,
     );
     const choice = chooseRoot(sources, refused);
@@ -140,9 +142,9 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
 async function findSources(
   parts: FetchParts,
   blob: BlobDigest,
-  { signal }: { signal: AbortSignal },
+  { from = [], signal }: FetchOptions,
 ): Promise<Source[]> {
-  const claimed = [...parts.holders(blob)];
+  const claimed = [...new Set([...from, ...parts.holders(blob)])];
   const first: StackId[] = [];
   while (first.length < maxFirst && claimed.length > 0) {
     first.push(...claimed.splice(Math.floor(parts.chance() * claimed.length), 1));
