@@ -86,6 +86,7 @@ export const blobMemoryRow: Row = {
     // What making the content took isn't what giving it takes.
     await maker.kill();
     const source = running.use(await startExchange(['--home', home, '--name', 'source']));
+    await reader.ask('meets', { stack: source.stack });
     const state = (of: ExchangeProcess) => of.ask<{ rss: number; peak: number }>('state');
     const idle = [await state(source), await state(reader)];
     await reader.ask('fetch', { digest });

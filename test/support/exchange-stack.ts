@@ -112,6 +112,10 @@ const verbs: Record<string, (input: Record<string, string>) => Promise<unknown>>
     }
     return {};
   },
+  async meets({ stack: other = '' }) {
+    while (!network.connected().includes(other)) await new Promise((resolve) => setTimeout(resolve, 20));
+    return {};
+  },
   async fetch({ digest, base }) {
     const begin = performance.now();
     const options = { signal: AbortSignal.timeout(600_000), ...(base && { base: base as BlobDigest }) };
