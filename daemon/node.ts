@@ -169,7 +169,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
   const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
-  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
+  const { mirrors, keyring } = options.config;
+  const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
+  const images = openImages(blobs, packages, supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({
