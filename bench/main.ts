@@ -9,7 +9,7 @@ import { calibrationRow } from './rows/calibration.ts';
 import { changeCostRow } from './rows/change-cost.ts';
 import { convergenceRows } from './rows/convergence.ts';
 import { detectionRows } from './rows/detection.ts';
-import { loopbackTransferRow, swarmRow } from './rows/exchange.ts';
+import { blobMemoryRow, loopbackTransferRow, missingOnlyRow, swarmRow } from './rows/exchange.ts';
 import { httpRows } from './rows/http.ts';
 import { lookupRow } from './rows/lookup.ts';
 import { memoryRows } from './rows/memory.ts';
@@ -35,6 +35,8 @@ const rows: readonly Row[] = [
   ...detectionRows,
   restRow,
   loopbackTransferRow,
+  missingOnlyRow,
+  blobMemoryRow,
   swarmRow,
   supplyRow,
   ...buildRows,

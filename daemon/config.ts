@@ -29,6 +29,8 @@ export interface Config {
   readonly hermes: 'closed' | 'open';
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly dht: boolean;
+  /** What blobs may take of the uplink, all together; undefined for all of it. */
+  readonly uploadBytesPerSecond?: number | undefined;
   /** A folder in memory for the files that containers find their secrets in. */
   readonly secretsFolder: string;
   /** A secret that the environment of the daemon has, as HERMESH_SECRET_NAME. */
@@ -72,6 +74,7 @@ export async function readConfig(
     hermes: settings.hermes ?? 'closed',
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,
+    uploadBytesPerSecond: parseRate(settings.uploadLimit),
     secretsFolder: `/dev/shm/hermesh-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`,
     secretOf: (name) => environment[`HERMESH_SECRET_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`],
   };
@@ -92,6 +95,21 @@ function parseHostPort(value: string): Config['http'] {
     });
   }
   return { host, port };
+}
+
+/** Bytes a second of one of these; SI, as links are sold. */
+const units: Readonly<Record<string, number>> = { kB: 1e3, MB: 1e6, GB: 1e9, kbit: 125, Mbit: 125e3, Gbit: 125e6 };
+/** Less than this, and who waits for its turn takes this stack for dead. */
+const minUploadBytesPerSecond = 100_000;
+
+function parseRate(value: string | undefined): number | undefined {
+  if (value === undefined || value === 'none') return undefined;
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([kMG]B|[kMG]bit)\/s$/.exec(value) ?? [];
+  const rate = Math.floor(Number(count) * (units[unit] ?? Number.NaN));
+  if (rate >= minUploadBytesPerSecond) return rate;
+  throw new DaemonError('bad-config', `Cannot use "${value}" for --upload-limit: it is no rate of at least 100kB/s`, {
+    mend: 'for example --upload-limit 10MB/s, 80Mbit/s, or none',
+  });
 }
 
 function nameOfHost(): string {

@@ -1,7 +1,7 @@
 // What operations are given: the parts of a running stack, and the one way to record a deed.
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
-import type { EngineState, Images, Pulls, Runs, Supply, Vulnerabilities } from '#daemon/deploy';
+import type { EngineState, Holdings, Images, Pulls, Runs, Supply, Vulnerabilities } from '#daemon/deploy';
 import type { SweepOptions, Swept } from '#daemon/sweep';
 import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
@@ -23,6 +23,7 @@ export interface Context {
   readonly supply: Supply;
   readonly advisories: Vulnerabilities;
   readonly pulls: Pulls;
+  readonly holdings: Pick<Holdings, 'of'>;
   sweep(options: SweepOptions): Promise<Swept>;
   readonly log: Logger;
   /** Where the daemon listens, for people and programs. */

@@ -12,6 +12,7 @@ import {
   type EngineState,
   imagesOf,
   lazyPackageSource,
+  makeHoldings,
   makeIntents,
   makePullAccess,
   makePulls,
@@ -30,7 +31,7 @@ import { operations } from '#daemon/operations';
 import { makeStepRunning, openSharedResults } from '#daemon/steps';
 import { keepSwept, makeSweep, openUses } from '#daemon/sweep';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
-import { makeReadMemory, openBlobStore, openPartialStore } from '#manifests';
+import { type Digest, makeReadMemory, openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
 import type { Network } from '#registry';
 import { loadOrMakeIdentity, openDatabase, openRegistry, registryMigrations, systemClock } from '#registry';
@@ -102,6 +103,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const events = new Events({ database, stack: identity.stack, now, newId: randomUUID });
   const audit = new Audit({ database, stack: identity.stack, now });
 
+  let gone = (_: Digest): void => undefined;
   // The slow parts open side by side; each is closed in its turn.
   const engineOpening = openEngineLink(options.config, identity.stack, room('engine'), { signal });
   const networkOpening = options.openNetwork({ identity, config: options.config, log: room('libp2p') });
@@ -109,7 +111,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     parts,
     engineOpening,
     networkOpening,
-    openBlobStore(home.blobs, { now }),
+    openBlobStore(home.blobs, { now, gone: (blob) => gone(blob) }),
   );
 
   const metrics = makeMetrics();
@@ -142,6 +144,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       log: room('exchange'),
       reach: (stack, limit) => registry.reach(stack, limit),
       fault: (stack, fault) => registry.fault(stack, fault),
+      ...(config.uploadBytesPerSecond !== undefined && { maxUploadBytesPerSecond: config.uploadBytesPerSecond }),
     }),
   );
   const running = makeStepRunning({
@@ -166,8 +169,12 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const scratch = path.join(home.blobs, 'tmp');
   const advisories = openVulnerabilities(path.join(options.config.home, 'advisories'), now);
   const supply = openSupply({ advisories, blobs, exchange, identity, registry, scratch, log: room('supply') });
-  const { mirrors, keyring } = options.config;
-  const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
+  const onStale = (error: unknown): void => log.warn({ error }, 'what this stack holds could not be told');
+  const holdings = parts.use(
+    makeHoldings({ blobs, exchange, registry, documents: repositories, attachedTo: supply.attached, onFault: onStale }),
+  );
+  gone = (blob) => holdings.gone(blob);
+  const packages = lazyPackageSource({ ...options.config, directory: home.apt });
   const uses = openUses(now);
   const opened = openImages(blobs, packages, supply.attest, bases, running, makeReadMemory(now));
   const images = { ...opened, build: uses.during(opened.build), rebuild: uses.during(opened.rebuild) };
@@ -228,7 +235,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const made = makePulls({ blobs, exchange, registry, repositories, registryParts, supply, deed });
+  const stores = { blobs, partials, repositories, holdings, registry };
+  const made = makePulls({ ...stores, exchange, registryParts, supply, deed });
   const pulls = {
     ...made,
     pull: uses.during(made.pull),
@@ -241,6 +249,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     images,
     supply,
     pulls,
+    holdings,
     engine,
     registry,
     pullAccess,
@@ -254,10 +263,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     now,
   });
 
-  const sweep = makeSweep({
-    ...{ blobs, partials, uploads, repositories, registry, journal, pulls, uses, now },
-    engine: engine.engine,
-  });
+  const sweep = makeSweep({ ...stores, uploads, journal, uses, now, engine: engine.engine });
   const links = { http: '', socket: home.socket };
   const context: Context = {
     config,
@@ -273,6 +279,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     supply,
     advisories,
     pulls,
+    holdings,
     sweep,
     log,
     links,
@@ -344,10 +351,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const resuming = runs.resume({ signal: stopping.signal }).catch((error: unknown) => {
     if (!stopping.signal.aborted) log.warn({ error }, 'what was broken off could not be looked at');
   });
-  parts.defer(() => {
+  // What happened to the store while no daemon looked is told now; nobody waits for it.
+  const correcting = holdings.correct().catch((error: unknown) => {
+    if (!stopping.signal.aborted) onStale(error);
+  });
+  parts.defer(async () => {
     isReady = false;
     stopping.abort();
-    return resuming;
+    await Promise.all([resuming, correcting]);
   });
   isReady = true;
   const sweeping = room('sweep');

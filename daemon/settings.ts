@@ -32,6 +32,7 @@ const settingsSchema = z.strictObject({
   hermes: z.enum(['closed', 'open']).optional(),
   log: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
   dht: z.boolean().optional(),
+  uploadLimit: z.string().optional(),
 });
 
 /** What a person may say, in config.json and, under the same names, as flags of `hermesh up`. */

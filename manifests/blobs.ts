@@ -88,31 +88,33 @@ const spaceEveryBytes = 16 * 1024 * 1024;
 
 /**
  * The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed, and a blob that
- * it left half removed is back. With a clock
- * (milliseconds since 1970) each use of a blob is written down, to the hour.
+ * it left half removed is back. With a clock (milliseconds since 1970) each use of a blob is written down, to the hour. `gone` is
+ * told of each blob that was removed, asked for or as rotten.
  */
 export async function openBlobStore(
   directory: string,
-  { now }: { readonly now?: () => number } = {},
+  { now, gone }: { readonly now?: () => number; readonly gone?: (digest: Digest) => void } = {},
 ): Promise<SweepableStore> {
   const temporary = path.join(directory, 'tmp');
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true, mode: 0o700 });
   await putBack(directory);
-  return new DiskStore(directory, temporary, now);
+  return new DiskStore(directory, temporary, now, gone);
 }
 
 class DiskStore implements SweepableStore {
   readonly directory: string;
   readonly #temporary: string;
   readonly #now: (() => number) | undefined;
+  readonly #gone: ((digest: Digest) => void) | undefined;
   /** Blobs that are being removed: whoever asks for one waits, and then finds it or not. */
   readonly #removing = new Map<Digest, Promise<boolean>>();
 
-  constructor(directory: string, temporary: string, now?: () => number) {
+  constructor(directory: string, temporary: string, now?: () => number, gone?: (digest: Digest) => void) {
     this.directory = directory;
     this.#temporary = temporary;
     this.#now = now;
+    this.#gone = gone;
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -180,20 +182,16 @@ class DiskStore implements SweepableStore {
     }
     const name = digest.slice('sha256:'.length);
     for (const kind of ['chunks', 'ranges']) await rm(path.join(this.directory, kind, name), { force: true });
+    this.#gone?.(digest);
     return true;
   }
 
   async *read(digest: Digest, range?: { readonly offset: number; readonly length: number }): AsyncIterable<Uint8Array> {
     if (range?.length === 0) return;
     await this.size(digest);
-    const bounds = range && { start: range.offset, end: range.offset + range.length - 1 };
     try {
-      const chunks = createReadStream(this.#fileOf(digest), {
-        highWaterMark: range ? rangePieceBytes : 256 * 1024,
-        ...bounds,
-      });
-      if (range) yield* chunks;
-      else yield* this.#checked(digest, chunks);
+      if (range) yield* readRange(this.#fileOf(digest), range);
+      else yield* this.#checked(digest, createReadStream(this.#fileOf(digest), { highWaterMark: 256 * 1024 }));
     } catch (error) {
       throw codeOf(error) === 'ENOENT' ? missing(digest) : error;
     }
@@ -218,6 +216,7 @@ class DiskStore implements SweepableStore {
     }
     if (digest !== `sha256:${hash.digest('hex')}`) {
       await rm(this.#fileOf(digest), { force: true });
+      this.#gone?.(digest);
       throw new ManifestError(
         'digest-mismatch',
         `Cannot read blob ${digest}: its file changed on the disk and is removed; build or fetch it again, and check the disk`,
@@ -306,6 +305,21 @@ async function putBack(directory: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const digest = `sha256:${name}`;
     if (isDigest(digest)) await rename(path.join(folder, name), blobFile(directory, digest));
+  }
+}
+
+/** Without a stream between: a range of 1 MiB is one buffer, filled once. */
+async function* readRange(
+  file: string,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): AsyncIterable<Uint8Array> {
+  await using handle = await open(file, 'r');
+  for (let at = 0; at < length; ) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(rangePieceBytes, length - at));
+    const { bytesRead } = await handle.read(piece, 0, piece.byteLength, offset + at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield bytesRead === piece.byteLength ? piece : piece.subarray(0, bytesRead);
   }
 }
 

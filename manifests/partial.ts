@@ -29,6 +29,8 @@ export interface PartialStore {
   open(digest: Digest, sizeBytes: number): Promise<PartialBlob>;
   /** Removes what nobody fills now, and nobody did since `beforeMs` (milliseconds since 1970). */
   clear(beforeMs: number): Promise<void>;
+  /** Throws `no-space` where the disk can't hold what is missing of all of these, before the first is begun. */
+  requireSpace(blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[]): Promise<void>;
 }
 
 /** The largest blob that is fetched: 16 GiB, twice the largest image that registries commonly take. */
@@ -50,6 +52,13 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
   for (const { name } of found.slice(maxLeftovers)) await rm(path.join(folder, name), { force: true });
   /** Bytes that open files may still take. */
   const promised = new Map<Digest, number>();
+  const fileOf = (digest: Digest): string => path.join(folder, digest.slice('sha256:'.length));
+  const look = async (digest: Digest, sizeBytes: number): Promise<{ isResumed: boolean; left: number }> => {
+    const { blocks = 0, size = 0 } = await stat(fileOf(digest)).catch(() => ({ blocks: 0, size: -1 }));
+    const isResumed = size === sizeBytes;
+    return { isResumed, left: sizeBytes - (isResumed ? Math.min(sizeBytes, blocks * 512) : 0) };
+  };
+  const allPromised = (): number => [...promised.values()].reduce((sum, each) => sum + each, 0);
   return {
     async clear(beforeMs) {
       for (const name of await readdir(folder)) {
@@ -58,6 +67,14 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
         // Looked at and taken away in one turn of the process: none opens it in between.
         if (!promised.has(`sha256:${name}`)) rmSync(path.join(folder, name), { force: true });
       }
+    },
+    async requireSpace(blobs) {
+      let neededBytes = allPromised();
+      for (const { digest, sizeBytes } of blobs) {
+        if (!promised.has(digest)) neededBytes += (await look(digest, sizeBytes)).left;
+      }
+      const what = blobs.length === 1 ? `blob ${blobs[0]?.digest}` : `${blobs.length} blobs`;
+      await checkSpace(folder, neededBytes, `fetch ${what}`);
     },
     async open(digest, sizeBytes) {
       if (!isDigest(digest)) throw new TypeError(`Cannot fill blob "${String(digest)}": that is no digest`);
@@ -70,16 +87,10 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
       if (promised.has(digest)) throw new TypeError(`Cannot fill blob ${digest} twice at a time`);
       promised.set(digest, sizeBytes);
       try {
-        const file = path.join(folder, digest.slice('sha256:'.length));
-        const { blocks = 0, size = 0 } = await stat(file).catch(() => ({ blocks: 0, size: -1 }));
-        const isResumed = size === sizeBytes;
-        const left = sizeBytes - (isResumed ? Math.min(sizeBytes, blocks * 512) : 0);
+        const file = fileOf(digest);
+        const { isResumed, left } = await look(digest, sizeBytes);
         promised.set(digest, left);
-        await checkSpace(
-          folder,
-          [...promised.values()].reduce((sum, each) => sum + each, 0),
-          `fetch blob ${digest}`,
-        );
+        await checkSpace(folder, allPromised(), `fetch blob ${digest}`);
         // What has another size is of a liar.
         const handle = await open(file, isResumed ? 'r+' : 'w+', 0o600);
         await handle.truncate(sizeBytes);
@@ -91,6 +102,8 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
           sizeBytes,
           isResumed,
           handle,
+          // What is on the disk already isn't to come any more: the disk counts it itself.
+          wrote: (bytes) => promised.set(digest, Math.max(0, (promised.get(digest) ?? 0) - bytes)),
           closed: () => promised.delete(digest),
         });
       } catch (error) {
@@ -108,6 +121,7 @@ interface PartialParts {
   readonly sizeBytes: number;
   readonly isResumed: boolean;
   readonly handle: FileHandle;
+  readonly wrote: (sizeBytes: number) => void;
   readonly closed: () => void;
 }
 
@@ -128,6 +142,7 @@ class PartialFile implements PartialBlob {
       for (let at = 0; at < bytes.byteLength; ) {
         at += (await this.#parts.handle.write(bytes, at, bytes.byteLength - at, offset + at)).bytesWritten;
       }
+      this.#parts.wrote(bytes.byteLength);
     } catch (error) {
       throw spaceError(error);
     }
@@ -146,8 +161,15 @@ class PartialFile implements PartialBlob {
   async finish(): Promise<boolean> {
     const { handle, digest, file, target, sizeBytes } = this.#parts;
     const hash = createHash('sha256');
+    // One is read while the other is hashed.
+    const buffers = [Buffer.allocUnsafeSlow(readBytes), Buffer.allocUnsafeSlow(readBytes)] as const;
+    const fill = (at: number) => handle.read(buffers[(at / readBytes) % 2] as Buffer, 0, readBytes, at);
+    let next = fill(0);
     for (let at = 0; at < sizeBytes; at += readBytes) {
-      hash.update(await this.read(at, Math.min(readBytes, sizeBytes - at)));
+      const { bytesRead, buffer } = await next;
+      if (bytesRead < Math.min(readBytes, sizeBytes - at)) return false;
+      if (at + readBytes < sizeBytes) next = fill(at + readBytes);
+      hash.update(buffer.subarray(0, bytesRead));
     }
     if (digest !== `sha256:${hash.digest('hex')}`) return false;
     try {

@@ -44,6 +44,59 @@ export const loopbackTransferRow: Row = {
   },
 };
 
+export const missingOnlyRow: Row = {
+  name: 'blob-missing',
+  claim: 'of a layer of 84 MB with 2 % of its files changed only what is missing comes, beside a base that is here',
+  unit: 'ratio',
+  figure: 'worst',
+  limit: 0.06,
+  async measure(_, say) {
+    await using folder = await temporary();
+    await using source = await startExchange(['--home', path.join(folder.path, 'source'), '--name', 'source']);
+    const { token } = await source.ask<{ token: string }>('invite');
+    const words = ['--home', path.join(folder.path, 'reader'), '--name', 'reader', '--join', token];
+    await using reader = await startExchange(words);
+    const files = '4000';
+    const { digest: base } = await reader.ask<{ digest: string }>('tree', { files });
+    const later = { files, changed: '50', told: 'yes' };
+    const { digest, sizeBytes } = await source.ask<{ digest: string; sizeBytes: number }>('tree', later);
+    await reader.ask('holders');
+    const { receivedBytes } = await reader.ask<{ receivedBytes: number }>('fetch', { digest, base });
+    say(`${receivedBytes} of ${sizeBytes} bytes came`);
+    return { samples: [receivedBytes / sizeBytes] };
+  },
+};
+
+export const blobMemoryRow: Row = {
+  name: 'blob-memory',
+  claim: 'moving 1 GiB from one process to another takes at most 150 MB above idle, on either side',
+  unit: 'MB',
+  figure: 'worst',
+  limit: 150,
+  async measure(_, say) {
+    await using folder = await temporary();
+    await using running = new AsyncDisposableStack();
+    const home = path.join(folder.path, 'source');
+    const maker = running.use(await startExchange(['--home', home, '--name', 'source']));
+    const { token } = await maker.ask<{ token: string }>('invite');
+    const words = ['--home', path.join(folder.path, 'reader'), '--name', 'reader', '--join', token];
+    const reader = running.use(await startExchange(words));
+    const { digest } = await maker.ask<{ digest: string }>('keep', { seed: 'memory', sizeBytes: `${1024 * mib}` });
+    await reader.ask('holders');
+    // What making the content took isn't what giving it takes.
+    await maker.kill();
+    const source = running.use(await startExchange(['--home', home, '--name', 'source']));
+    await reader.ask('meets', { stack: source.stack });
+    const state = (of: ExchangeProcess) => of.ask<{ rss: number; peak: number }>('state');
+    const idle = [await state(source), await state(reader)];
+    await reader.ask('fetch', { digest });
+    const after = [await state(source), await state(reader)];
+    const samples = after.map(({ peak }, index) => (peak - (idle[index]?.rss ?? 0)) / 1e6);
+    say(`source ${samples[0]?.toFixed(0)} MB, reader ${samples[1]?.toFixed(0)} MB above idle`);
+    return { samples };
+  },
+};
+
 /** On demand: takes root, and some minutes. */
 export const swarmRow: Row = {
   name: 'blob-swarm',

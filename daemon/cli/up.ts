@@ -25,6 +25,10 @@ export function addUp(program: Command, signal: AbortSignal): void {
     .option('--keyring <file>', "who may sign what the mirrors say (default: Debian's own keys)")
     .option('--join <token>', 'join the mesh of this invite instead of founding one')
     .option('--hermes <mode>', 'open: take registrations without a token, from this host (default: closed)')
+    .option(
+      '--upload-limit <rate>',
+      'what images for other stacks may take of the uplink: 10MB/s, 80Mbit/s (default: none)',
+    )
     .option('--log <level>', 'debug, info, warn, error or silent (default: info)')
     .addHelpText(
       'after',

@@ -8,6 +8,7 @@ import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import type { RunRecord } from '../kinds.ts';
 import type { EngineLink } from './engine-link.ts';
+import type { Holdings } from './holdings.ts';
 import type { Images } from './images.ts';
 import type { PullAccess } from './pull-access.ts';
 import type { Pulls } from './pulls.ts';
@@ -20,6 +21,7 @@ export interface RunParts {
   readonly images: Images;
   readonly supply: Supply;
   readonly pulls: Pulls;
+  readonly holdings: Pick<Holdings, 'of'>;
   readonly engine: EngineLink;
   readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
   readonly pullAccess: PullAccess;

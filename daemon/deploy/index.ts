@@ -1,6 +1,8 @@
 // The door of building and running on this stack.
 export type { EngineLink, EngineState } from './engine-link.ts';
 export { describeEngine, openEngineLink, stateNow } from './engine-link.ts';
+export type { Holdings } from './holdings.ts';
+export { makeHoldings } from './holdings.ts';
 export type { Images } from './images.ts';
 export { loadManifest, lockFileOf, openImages } from './images.ts';
 export { makeIntents } from './intents.ts';

@@ -1,7 +1,5 @@
 // Images from other stacks: all blobs of one, each from several peers at once; and a store that brings what an engine asks for.
-import { z } from 'zod';
-import type { RecordChange } from '#daemon/records';
-import { type BlobStore, type Digest, isDigest } from '#manifests';
+import { type BlobStore, type Digest, isDigest, type PartialStore } from '#manifests';
 import {
   formatReference,
   openRegistryClient,
@@ -16,6 +14,7 @@ import type { Exchange } from '#registry/exchange';
 import type { Do, OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
+import { type Holdings, type ImageManifest, manifestsOf, readImageManifest } from './holdings.ts';
 import type { Supply } from './supply.ts';
 
 export interface Pulled {
@@ -27,7 +26,10 @@ export interface Pulled {
 }
 
 export interface Pulls {
-  /** Brings an image here and tells the mesh that this stack holds it. Throws `not-found` where no stack that is reached gives it. */
+  /**
+   * Brings an image here with what it came of and what is attested of it, and tells the mesh that this stack holds it. Throws
+   * `not-found` where no stack that is reached gives it, `no-space` before the first byte where it doesn't fit on the disk.
+   */
   pull(digest: string, call: OperationCall): Promise<Pulled>;
   /** Brings an image here from a registry, by a reference with a tag or a digest. Throws what a registry client throws. */
   pullFrom(reference: string, call: OperationCall): Promise<Pulled>;
@@ -37,13 +39,15 @@ export interface Pulls {
     reference: string,
     call: OperationCall,
   ): Promise<{ readonly reference: string; readonly movedBytes: number }>;
-  /** The records that say which of these images are here. */
-  holdings(images: readonly string[]): Promise<readonly RecordChange[]>;
+  /** Brings a manifest that some stack built, as canonical JSON. Throws `not-found`. */
+  pullManifest(digest: Digest, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 interface Parts {
   readonly blobs: BlobStore;
   readonly exchange: Exchange;
+  readonly partials: Pick<PartialStore, 'requireSpace'>;
+  readonly holdings: Holdings;
   readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
   readonly repositories: Repositories;
   readonly registryParts: RegistryParts;
@@ -58,12 +62,13 @@ const maxAtOnce = 2;
 /** An engine that asks for a blob waits so long for it. */
 const bringMs = 30 * 60_000;
 
-const digest = z.string().refine(isDigest);
-const descriptor = z.object({ digest, size: z.int().min(0) });
-const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(1_000) });
-type ImageManifest = z.output<typeof manifestSchema>;
+/** As large as a manifest of Hermesh may be, with its defaults written out. */
+const maxHermeshBytes = 2 * 1024 * 1024;
+/** Progress is told this seldom: a line each on what isn't a terminal. */
+const reportMs = 500;
 
-export function makePulls({ blobs, exchange, registry, repositories, registryParts, supply, deed }: Parts): Pulls {
+export function makePulls(parts: Parts): Pulls {
+  const { blobs, exchange, partials, holdings, registry, repositories, registryParts, supply, deed } = parts;
   const told = ({ report, signal }: OperationCall, doing: string) => ({
     signal,
     report: ({ doneBytes, sizeBytes }: { readonly doneBytes: number; readonly sizeBytes: number }) =>
@@ -72,28 +77,14 @@ export function makePulls({ blobs, exchange, registry, repositories, registryPar
         fraction: sizeBytes === 0 ? 1 : doneBytes / sizeBytes,
       }),
   });
-  const holdings: Pulls['holdings'] = async (images) => {
-    const changes: RecordChange[] = [];
-    for (const image of images) {
-      const manifest = await readManifest(blobs, image);
-      if (!manifest) continue;
-      const all = [image as Digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
-      for (const one of await supply.attached(image as Digest))
-        all.push(one, ...((await repositories.document(one))?.blobs ?? []));
-      changes.push({ kind: 'blob-holding', name: image, body: await exchange.describe(all) });
-    }
-    return changes;
-  };
-
   return {
-    holdings,
     async pullFrom(text, call) {
       const { registry: host, repository, tag, digest: named } = parseReference(text);
       const client = openRegistryClient(host, repository, registryParts);
       const copied = await pullImage(client, named ?? tag ?? 'latest', blobs, told(call, 'pulled'));
       // Its name here is that of there: what keeps it from being swept, and how it is found again.
       await repositories.add(repository, copied.digest, tag === undefined ? {} : { tag });
-      const records = await holdings([copied.digest]);
+      const records = await holdings.of([copied.digest]);
       const data = { reference: text, sizeBytes: copied.sizeBytes, receivedBytes: copied.movedBytes };
       deed(call, { type: 'image.pulled', subject: copied.digest, data }, () => registry.write(records));
       const { digest, blobs: count, sizeBytes, movedBytes } = copied;
@@ -114,37 +105,76 @@ export function makePulls({ blobs, exchange, registry, repositories, registryPar
       deed(call, { type: 'image.pushed', subject: wanted, data }, () => undefined);
       return { reference: at, movedBytes: copied.movedBytes };
     },
+    async pullManifest(wanted, { signal }) {
+      await bring(exchange, wanted, { maxBytes: maxHermeshBytes, signal });
+    },
     async pull(wanted, call) {
       const { signal, report } = call;
       if (!isDigest(wanted)) throw new DaemonError('bad-input', `Cannot pull "${wanted}": that is no sha256 digest`);
-      let receivedBytes = await bring(exchange, wanted, { signal });
-      const manifest = await readManifest(blobs, wanted);
+      let receivedBytes = await bring(exchange, wanted, { maxBytes: maxManifestBytes, signal });
+      const manifest = await readImageManifest(blobs, wanted);
       if (!manifest)
         throw new DaemonError('bad-input', `Cannot pull "${wanted}": it is no image`, { mend: 'hermesh ls build' });
       const older = await olderImage(blobs, registry, wanted);
-      const parts = [manifest.config, ...manifest.layers];
-      const sizeBytes = parts.reduce((sum, { size }) => sum + size, 0);
-      let done = 0;
-      const queue = parts.entries();
+      const all = [manifest.config, ...manifest.layers];
+      const sizeBytes = all.reduce((sum, { size }) => sum + size, 0);
+      const missing = [];
+      for (const one of all) if (!(await blobs.has(one.digest))) missing.push({ ...one, sizeBytes: one.size });
+      if (missing.length > 0) await partials.requireSpace(missing);
+      const told = makeProgress(sizeBytes, report);
+      const queue = all.entries();
       const worker = async (): Promise<void> => {
         for (const [index, { digest: blob, size }] of queue) {
           const base = index === 0 ? undefined : await baseOf(blobs, older?.layers[index - 1]?.digest, blob);
-          receivedBytes += await bring(exchange, blob, { sizeBytes: size, signal, ...(base && { base }) });
-          done += size;
-          report({
-            message: `${done} of ${sizeBytes} bytes are here`,
-            fraction: sizeBytes === 0 ? 1 : done / sizeBytes,
+          const here = (bytes: number): void => told(index, bytes);
+          receivedBytes += await bring(exchange, blob, {
+            sizeBytes: size,
+            signal,
+            report: here,
+            ...(base && { base }),
           });
+          told(index, size);
         }
       };
       await Promise.all(Array.from({ length: maxAtOnce }, worker));
+      receivedBytes += await bringManifests(parts, wanted, { signal });
       await supply.bring(wanted, { signal });
-      const records = await holdings([wanted]);
+      const records = await holdings.of([wanted]);
       const data = { sizeBytes, receivedBytes };
       deed(call, { type: 'image.pulled', subject: wanted, data }, () => registry.write(records));
-      return { digest: wanted, blobs: parts.length + 1, sizeBytes, receivedBytes };
+      return { digest: wanted, blobs: all.length + 1, sizeBytes, receivedBytes };
     },
   };
+}
+
+/** Tells how much of all is here, now and then, and at the end. */
+function makeProgress(sizeBytes: number, report: OperationCall['report']): (index: number, hereBytes: number) => void {
+  const here = new Map<number, number>();
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (index, hereBytes) => {
+    here.set(index, hereBytes);
+    const done = [...here.values()].reduce((sum, each) => sum + each, 0);
+    const now = performance.now();
+    if (done < sizeBytes && now - toldAt < reportMs) return;
+    toldAt = now;
+    report({ message: `${done} of ${sizeBytes} bytes are here`, fraction: sizeBytes === 0 ? 1 : done / sizeBytes });
+  };
+}
+
+/** The manifests that an image came of: hints, so that what nobody gives is left out. */
+async function bringManifests(
+  { exchange, registry }: Parts,
+  image: Digest,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<number> {
+  let receivedBytes = 0;
+  for (const manifest of manifestsOf(registry.directory, image))
+    try {
+      receivedBytes += (await exchange.fetch(manifest, { maxBytes: maxHermeshBytes, signal })).receivedBytes;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'unreachable') throw error;
+    }
+  return receivedBytes;
 }
 
 /** What names an image as its subject, in any repository here. */
@@ -204,17 +234,6 @@ async function bring(exchange: Exchange, blob: Digest, options: Parameters<Excha
   }
 }
 
-async function readManifest(blobs: BlobStore, image: string): Promise<ImageManifest | undefined> {
-  const size = isDigest(image) ? await blobs.size(image) : undefined;
-  if (!isDigest(image) || size === undefined || size > maxManifestBytes) return undefined;
-  const bytes = await blobs.bytes(image, { maxBytes: maxManifestBytes });
-  try {
-    return manifestSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8'))).data;
-  } catch {
-    return undefined;
-  }
-}
-
 /** An image of the same container that is here: its layers share most with the wanted one's, one by one. */
 async function olderImage(
   blobs: BlobStore,
@@ -227,7 +246,7 @@ async function olderImage(
     ({ body }) => body.digest !== wanted && body.project === of?.project && body.container === of.container,
   );
   for (const { body } of others) {
-    const manifest = await readManifest(blobs, body.digest);
+    const manifest = await readImageManifest(blobs, body.digest);
     if (manifest) return manifest;
   }
   return undefined;

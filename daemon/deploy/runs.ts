@@ -4,11 +4,12 @@ import type { ContainerSummary } from '#container-ci';
 import { engineName, identityOf } from '#container-ci';
 import { ciName, type Drift, describe, imageReference, planStop } from '#cookbooks';
 import { readRevision, writtenBy } from '#daemon/records';
-import type { BuiltImage } from '#manifests';
+import { type BuiltImage, isDigest } from '#manifests';
 import type { OperationCall } from '../deed.ts';
 import { DaemonError } from '../errors.ts';
 import { execute, finish, ownRuns, type RunParts, recordOf, specRequest, started, stopped, sweep } from './ending.ts';
 import type { BuildOptions, BuiltManifest } from './images.ts';
+import { bringRecorded, type Runnable } from './recorded.ts';
 import { revive } from './revive.ts';
 import { adoptedBy, imagesOfRecord, readDrift, surveyRun } from './situation.ts';
 import type { Unfinished } from './unfinished.ts';
@@ -42,8 +43,11 @@ export interface RunOutcome {
 
 export interface Runs {
   build(file: string, options: BuildOptions, call: OperationCall): Promise<BuiltManifest>;
-  /** Builds and runs; what runs already as the manifest says is kept. On failure, what this run started is removed. */
-  run(file: string, options: { readonly dryRun: boolean }, call: OperationCall): Promise<RunOutcome>;
+  /**
+   * Builds and runs a manifest, or brings what another stack built by the digest of its manifest or image; what runs already as the
+   * manifest says is kept. On failure, what this run started is removed.
+   */
+  run(target: string, options: { readonly dryRun: boolean }, call: OperationCall): Promise<RunOutcome>;
   /** Gives the names of the containers that it removed; throws `not-found` where nothing of the project is here. */
   stop(project: string, options: { readonly volumes: boolean }, call: OperationCall): Promise<readonly string[]>;
   /** How what this stack runs differs from what it was meant to; undefined where the engine can't be asked. */
@@ -53,7 +57,7 @@ export interface Runs {
 }
 
 export function makeRuns(parts: RunParts): Runs {
-  const { images, supply, pulls, engine: link, registry, deed, journal, secrets, log } = parts;
+  const { images, supply, holdings, engine: link, registry, deed, journal, secrets, log } = parts;
   const isBusy = new Set<string>();
 
   /** One change of a project at a time: two plans made from one state would undo one another. */
@@ -81,7 +85,7 @@ export function makeRuns(parts: RunParts): Runs {
     if (differs.length > 0)
       log.warn({ builds: differs }, 'the same inputs gave another image than before: the first stays recorded');
     const digests = built.build.images.map((image) => image.digest);
-    const holdings = [...(await pulls.holdings(digests)), ...(await supply.told(digests))];
+    const told = [...(await holdings.of(digests, built.digest)), ...(await supply.told(digests))];
     deed(
       call,
       {
@@ -89,22 +93,25 @@ export function makeRuns(parts: RunParts): Runs {
         subject: built.digest,
         data: { project: built.manifest.project.name, images: built.build.images.length, differs },
       },
-      () => registry.write([...changes, ...holdings]),
+      () => registry.write([...changes, ...told]),
     );
     return built;
   };
 
   return {
     build,
-    async run(file, { dryRun }, call) {
+    async run(target, { dryRun }, call) {
       // Without an engine nothing is built first.
-      link.require();
+      const engine = link.require();
+      const make = (): Promise<Runnable> | Promise<BuiltManifest> =>
+        dryRun ? images.build(target, { useCache: true }, call) : build(target, { useCache: true }, call);
+      const built = isDigest(target)
+        ? await bringRecorded(parts, target, (await engine.info(call)).platform, call)
+        : await make();
       if (!dryRun) {
-        const built = await build(file, { useCache: true }, call);
         await supply.require(built, { ...call, isPulled: (image) => isPulled(parts, built, image, call) });
         return alone(built.manifest.project.name, call, () => start(parts, built, call));
       }
-      const built = await images.build(file, { useCache: true }, call);
       const { plan, drift } = await survey(parts, built, call);
       const steps = plan.steps.filter((step) => step.do !== 'wait' && step.do !== 'ensure-volume').map(describe);
       const { digest: manifestDigest } = built;
@@ -192,7 +199,7 @@ export function makeRuns(parts: RunParts): Runs {
 /** Whether the engine would have to pull an image of this manifest, which it does for its own platform alone. */
 async function isPulled(
   parts: RunParts,
-  { manifest }: BuiltManifest,
+  { manifest }: Runnable,
   image: BuiltImage,
   call: { readonly signal: AbortSignal },
 ): Promise<boolean> {
@@ -201,13 +208,13 @@ async function isPulled(
   return !(await engine.hasImage(imageReference(parts.registryAddress(), manifest.project.name, image), call));
 }
 
-async function survey(parts: RunParts, { manifest, digest, build }: BuiltManifest, call: { signal: AbortSignal }) {
+async function survey(parts: RunParts, { manifest, digest, build }: Runnable, call: { signal: AbortSignal }) {
   const engine = parts.engine.require();
   const wanted = { ...specRequest(parts, manifest, digest), images: build.images, home: parts.home };
   return surveyRun(engine, await engine.info(call), wanted, recordOf(parts, manifest.project.name), call);
 }
 
-async function start(parts: RunParts, built: BuiltManifest, call: OperationCall): Promise<RunOutcome> {
+async function start(parts: RunParts, built: Runnable, call: OperationCall): Promise<RunOutcome> {
   const { registry, journal } = parts;
   const { manifest, digest, build } = built;
   const engine = parts.engine.require();

@@ -40,7 +40,7 @@ export interface Supply extends Attestations {
    * what the engine has it checked when it pulled it.
    */
   require(
-    built: BuiltManifest,
+    built: Pick<BuiltManifest, 'manifest' | 'digest' | 'build'>,
     call: { readonly signal: AbortSignal; readonly isPulled: (image: BuiltImage) => Promise<boolean> },
   ): Promise<void>;
   /** What trusted stacks said of an image. */

@@ -133,9 +133,16 @@ async function pushEach(
 export const run = declare({
   name: 'run',
   title: 'Run a manifest',
-  sentence: 'Builds a manifest and starts its containers bottom-up, each when what it depends on is healthy.',
+  sentence:
+    'Builds a manifest, or brings by digest what another stack built, and starts its containers bottom-up, each when what it depends on is healthy.',
   input: z.object({
-    file,
+    file: z
+      .string()
+      .min(1)
+      .max(4096)
+      .describe(
+        'path of the manifest on the host of the stack, or the digest of a manifest or image that a stack built',
+      ),
     dryRun: z.boolean().default(false).describe('only say what would be done and what differs from the manifest'),
   }),
   output: z.object({
@@ -153,7 +160,11 @@ export const run = declare({
     words: 'run',
     positional: ['file'],
     paths: ['file'],
-    examples: ['hermesh run examples/shop/manifest.json', 'hermesh run manifest.json --dry-run'],
+    examples: [
+      'hermesh run examples/shop/manifest.json',
+      'hermesh run manifest.json --dry-run',
+      `hermesh run sha256:${'0123456789abcdef'.repeat(4)}`,
+    ],
   },
   text: ({ project, containers, removed, drift: differs, steps, ms }) =>
     [

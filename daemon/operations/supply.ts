@@ -136,13 +136,14 @@ export const rebuild = declare({
           ...(more > 0 ? [`and ${more} more`] : []),
         ].join('\n'),
   tellsOfFailure: ({ same }) => !same,
-  async run({ supply, images, pulls, registry, deed }, { digest: wanted, file }, call) {
+  async run({ supply, images, holdings, registry, deed }, { digest: wanted, file }, call) {
     const started = performance.now();
     const image = (await supply.find(wanted as Digest))[0];
     if (image?.record === undefined) throw unknown(wanted);
     const made = await supply.rebuild(image, (into) => images.rebuild(file, into, call), call);
     const type = made.isSame ? 'image.reproduced' : 'image.differs';
-    const told = [...(await supply.told([image.digest])), ...(await pulls.holdings([image.digest]))];
+    // Who pulls it from here gets what was signed just now, too.
+    const told = [...(await supply.told([image.digest])), ...(await holdings.of([image.digest]))];
     deed(call, { type, subject: image.digest, data: { digest: made.digest } }, () => registry.write(told));
     return {
       same: made.isSame,

@@ -41,7 +41,9 @@ export async function rootsOf(
   const usedAt = new Map<string, number>(blobs.map(({ digest, usedAtMs }) => [digest, usedAtMs]));
   const holdings = directory.list({ kind: holdingKind, includeUnreachable: true });
   const held = new Set(directory.list({ kind: holdingKind }).flatMap((one) => (one.stack === stack ? [] : [one.name])));
-  for (const { name } of holdings.filter((one) => one.stack === stack))
-    if (!held.has(name) || (usedAt.get(name) ?? 0) >= pulledSinceMs) add(name);
+  // With an image the manifest that it came of, which nothing else here names where another stack built it.
+  for (const { name, body } of holdings.filter((one) => one.stack === stack))
+    if (!held.has(name) || (usedAt.get(name) ?? 0) >= pulledSinceMs)
+      add([name, ...body.blobs.map(([hex]) => `sha256:${hex}`)].join(' '));
   return found;
 }

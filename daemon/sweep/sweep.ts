@@ -1,6 +1,6 @@
 // The blob store kept below its limit, by hand and every hour; the records that say what is here follow what went.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pulls } from '#daemon/deploy';
+import type { Holdings } from '#daemon/deploy';
 import type { Digest, PartialStore, SweepableStore } from '#manifests';
 import { planSweep, type Repositories, type Uploads } from '#manifests/distribution';
 import type { Registry } from '#registry';
@@ -32,7 +32,7 @@ interface Parts extends RootSources {
   readonly uploads: Pick<Uploads, 'clear'>;
   readonly repositories: Repositories;
   readonly registry: RootSources['registry'] & Pick<Registry, 'write'>;
-  readonly pulls: Pick<Pulls, 'holdings'>;
+  readonly holdings: Pick<Holdings, 'of'>;
   readonly uses: Pick<Uses, 'since'>;
   readonly now: () => number;
 }
@@ -80,13 +80,13 @@ export function makeSweep(parts: Parts): (options: SweepOptions) => Promise<Swep
 }
 
 /** A record says what is here: what went or rotted is said no longer. Looking for it counts as no use. */
-async function correctHoldings({ blobs, pulls, registry }: Parts): Promise<void> {
+async function correctHoldings({ blobs, holdings, registry }: Parts): Promise<void> {
   const here = new Set<string>();
   for await (const { digest } of blobs.list()) here.add(digest);
   const own = registry.directory.list<Holding>({ kind: holdingKind.name, stack: registry.stack });
   for (const { name, body } of own) {
     if (here.has(name) && body.blobs.every(([hex]) => here.has(`sha256:${hex}`))) continue;
-    const [change] = await pulls.holdings([name]);
+    const [change] = await holdings.of([name]);
     registry.write([change ?? { kind: holdingKind.name, name, body: undefined }]);
   }
 }

@@ -18,8 +18,12 @@ const maxRoots = 8;
 export interface FetchOptions {
   /** As whoever wants it knows it from a signed manifest. */
   readonly sizeBytes?: number;
+  /** Whoever says that it is larger isn't asked for it; 16 GiB by default. */
+  readonly maxBytes?: number;
   /** A blob that is here and may share much with it. */
   readonly base?: BlobDigest;
+  /** Told of what is here and right of it by now, as often as a range comes; of two callers the first is told. */
+  readonly report?: (sizeBytes: number) => void;
   /** Stacks that are known to have it, beside those that say so in their records. */
   readonly from?: readonly StackId[];
   readonly signal: AbortSignal;
@@ -50,7 +54,7 @@ export interface FetchParts {
 
 /** Throws `unreachable` where nobody who can be reached has it, or all that have it broke off: what came stays for the next time. */
 export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: FetchOptions): Promise<Fetched> {
-  const { signal, sizeBytes: expected } = options;
+  const { signal, sizeBytes: expected, maxBytes = maxBlobBytes } = options;
   const blamed = new Set<StackId>();
   const blame = (stack: StackId, what: string): void => {
     if (blamed.has(stack)) return;
@@ -62,7 +66,7 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
   const count = { receivedBytes: 0, resumedBytes: 0 };
   for (let round = 0; round < maxRoots; round += 1) {
     const sources = (await findSources(parts, blob, options)).filter(
-      ({ stack, sizeBytes }) => !blamed.has(stack) && (expected === undefined || sizeBytes === expected),
+      ({ stack, sizeBytes }) => !blamed.has(stack) && sizeBytes <= maxBytes && (expected ?? sizeBytes) === sizeBytes,
     );
     const choice = chooseRoot(sources, refused);
     if (!choice) break;
@@ -77,10 +81,11 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
     const verified = isBegun
       ? await readVerified(file, list, sizeBytes, { signal })
       : new RangeSet(rangeCount(sizeBytes));
-    if (round === 0) count.resumedBytes = verified.size * rangeBytes;
+    if (round === 0) count.resumedBytes = verified.sizeIn(sizeBytes);
     const came = (bytes: number): void => {
       count.receivedBytes += bytes;
     };
+    const kept = (): void => options.report?.(verified.sizeIn(sizeBytes));
     const incoming = { sizeBytes, root, list, verified, read: (at: number, length: number) => file.read(at, length) };
     parts.incoming.set(blob, incoming);
     try {
@@ -96,6 +101,7 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
         if (outcome === 'lie') blame(from, 'a chunk');
         await readVerified(file, list, sizeBytes, { signal }, verified);
       }
+      kept();
       const transfer = new Transfer({
         ...parts,
         blob,
@@ -108,6 +114,7 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
         blame: (stack) => blame(stack, 'a range'),
         isBlamed: (stack) => blamed.has(stack),
         came,
+        kept,
       });
       if (
         !(await transfer.run(
@@ -144,7 +151,7 @@ async function findSources(
   }
   const answers = await Promise.all(first.map((stack) => askSource(parts, stack, { blob, list: false }, { signal })));
   signal.throwIfAborted();
-  return answers.filter((source) => source !== undefined).filter(({ sizeBytes }) => sizeBytes <= maxBlobBytes);
+  return answers.filter((source) => source !== undefined);
 }
 
 /** From the first that gives one which fits the root: no other list has that hash. */

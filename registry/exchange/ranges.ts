@@ -95,6 +95,12 @@ export class RangeSet {
     this.#size += 1;
   }
 
+  /** How many bytes these are of a blob of that size: its last range may be short. */
+  sizeIn(sizeBytes: number): number {
+    const short = this.count > 0 && this.has(this.count - 1) ? this.count * rangeBytes - sizeBytes : 0;
+    return this.#size * rangeBytes - short;
+  }
+
   bytes(): Uint8Array {
     return new Uint8Array(this.#bits);
   }

@@ -26,8 +26,6 @@ import type { Uploads } from './uploads.ts';
 const maxRequestBytes = 1_024;
 /** As long as making the list of a blob of some GB takes, and as a piece may take to a slow reader. */
 const timeoutMs = 15_000;
-/** Sent at once, and paced by. */
-const pieceBytes = 64 * 1024;
 /** An asker is told of to the others for so long. */
 const askedMs = 60_000;
 /** Blobs whose askers are remembered, and askers of one. */
@@ -55,7 +53,6 @@ export interface ServingParts {
   readonly mayRead: (stack: StackId, blob: BlobDigest) => boolean | Promise<boolean>;
   /** What is being fetched here. */
   readonly incoming: ReadonlyMap<BlobDigest, Incoming>;
-  /** A request that is none of the protocol. */
   /** Counts what went out. */
   readonly gave: (sizeBytes: number) => void;
 }
@@ -119,13 +116,14 @@ export class Serving {
     for (const range of ranges) {
       const length = rangeLength(range, known.sizeBytes);
       const content = await readAll(shelf, blob, whole ? undefined : part, range * rangeBytes, length);
+      // A file that was cut short fits no hash either.
       if (!fits(known.list, range, content)) {
         log.error({ blob, range }, 'a blob changed on the disk');
         if (whole) await shelf.rotten(blob);
         throw new RegistryError('refused', 'Cannot give that range: it changed on the disk');
       }
-      for (let at = 0; at < length; at += pieceBytes) {
-        const piece = content.subarray(at, at + pieceBytes);
+      for (let at = 0; at < length; at += uploads.pieceBytes) {
+        const piece = content.subarray(at, at + uploads.pieceBytes);
         await uploads.pace(from, piece.byteLength, { signal });
         gave(piece.byteLength);
         yield piece;
@@ -150,10 +148,13 @@ export class Serving {
     const packed = Readable.from(content, { objectMode: false }).pipe(
       createZstdCompress({ params: { [zlib.ZSTD_c_compressionLevel]: level } }),
     );
-    for await (const piece of packed as AsyncIterable<Uint8Array>) {
-      await uploads.pace(from, piece.byteLength, { signal });
-      gave(piece.byteLength);
-      yield piece;
+    for await (const whole of packed as AsyncIterable<Uint8Array>) {
+      for (let at = 0; at < whole.byteLength; at += uploads.pieceBytes) {
+        const piece = whole.subarray(at, at + uploads.pieceBytes);
+        await uploads.pace(from, piece.byteLength, { signal });
+        gave(piece.byteLength);
+        yield piece;
+      }
     }
   }
 
@@ -207,11 +208,7 @@ async function readAll(
   length: number,
 ): Promise<Uint8Array> {
   if (part) return part.read(offset, length);
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for await (const piece of shelf.read(blob, { offset, length })) {
-    bytes.set(piece, at);
-    at += piece.byteLength;
-  }
-  return bytes;
+  const pieces = await Array.fromAsync(shelf.read(blob, { offset, length }));
+  const [only, ...more] = pieces;
+  return only && more.length === 0 ? only : Buffer.concat(pieces);
 }

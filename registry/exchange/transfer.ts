@@ -26,6 +26,8 @@ export interface TransferParts {
   readonly blame: (stack: StackId, range: number) => void;
   readonly isBlamed: (stack: StackId) => boolean;
   readonly came: (sizeBytes: number) => void;
+  /** One range more is here. */
+  readonly kept: () => void;
 }
 
 export class Transfer {
@@ -131,7 +133,7 @@ export class Transfer {
     const request = toBytes({ blob, root, ranges });
     const pieces = network.requestStream(stack, rangesProtocol, request, { signal, maxResponseBytes });
     const reader = pieces[Symbol.asyncIterator]();
-    const buffer = new Uint8Array(Math.max(...lengths));
+    const buffer = Buffer.allocUnsafeSlow(Math.max(...lengths));
     let status: number | undefined;
     let filled = 0;
     let at = 0;
@@ -175,6 +177,7 @@ export class Transfer {
     }
     if (!verified.has(range)) await file.write(range * rangeBytes, bytes);
     const deeds = this.#plan.verified(id, range, clock.monotonic());
+    this.#parts.kept();
     if (deeds) this.#do(deeds);
     return true;
   }

@@ -12,6 +12,14 @@ const maxWaiting = 64;
 const maxWaitMs = 500;
 /** What may go at once after a quiet while, as a part of a second. */
 const burstSeconds = 0.05;
+/** Sent at once: as much as the transport hands on at once. */
+const maxPieceBytes = 64 * 1024;
+/**
+ * A piece takes so much of the cap's second at most, so that of all who are served each has one within half a second: an asker that
+ * hears nothing for 2 s goes elsewhere.
+ */
+const pieceSeconds = 0.03;
+const minPieceBytes = 1024;
 
 interface Waiting {
   readonly bytes: number;
@@ -35,6 +43,12 @@ export class Uploads {
     this.#bytesPerSecond = bytesPerSecond;
     this.#creditAt = clock.monotonic();
     signal.addEventListener('abort', () => this.#cancelTimer?.(), { once: true });
+  }
+
+  /** Largest part to ask `pace` for at once. */
+  get pieceBytes(): number {
+    const rate = this.#bytesPerSecond ?? Number.POSITIVE_INFINITY;
+    return Math.max(minPieceBytes, Math.min(maxPieceBytes, Math.floor(rate * pieceSeconds)));
   }
 
   /** A turn, given back when it is disposed of; undefined where none comes in time. */

@@ -28,6 +28,16 @@ test('a flag wins over config.json, which wins over the default', async () => {
   assert.equal((await readConfig(home, { site: 'ber' }, {})).site.type, 'bare-metal');
 });
 
+test('the upload limit is in bytes or bits a second, in SI units, and none unless said', async () => {
+  await using daemons = new Daemons();
+  const home = await daemons.home('config');
+  const limit = async (uploadLimit?: string) => (await readConfig(home, { uploadLimit }, {})).uploadBytesPerSecond;
+  assert.deepEqual(
+    [await limit('10MB/s'), await limit('80Mbit/s'), await limit('1.5 GB/s'), await limit('none'), await limit()],
+    [10e6, 10e6, 1.5e9, undefined, undefined],
+  );
+});
+
 test('the engine is looked for where DOCKER_HOST says first, then in the usual places', async () => {
   await using daemons = new Daemons();
   const home = await daemons.home('config');
@@ -54,6 +64,8 @@ test('what cannot be is refused before anything is made', async () => {
     [{ name: 'A' }, 'bad-config'],
     [{ listen: ['127.0.0.1:1'] }, 'bad-config'],
     [{ labels: { '': 'x' } }, 'bad-config'],
+    [{ uploadLimit: '10' }, 'bad-config'],
+    [{ uploadLimit: '1kB/s' }, 'bad-config'],
   ] as const) {
     await assert.rejects(async () => readConfig(home, settings as never, {}), { code }, JSON.stringify(settings));
   }

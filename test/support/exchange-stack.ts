@@ -93,10 +93,27 @@ const verbs: Record<string, (input: Record<string, string>) => Promise<unknown>>
     registry.write([{ kind: 'blob-holding', name: digest, body: await exchange.describe([digest]) }]);
     return { digest };
   },
+  /** So many files of about 21 KB, one of every `changed` in its later version; told of only with `told`. */
+  async tree({ files = '0', changed = '0', told }) {
+    const noise = (seed: string, sizeBytes: number) =>
+      createHash('shake256', { outputLength: sizeBytes }).update(seed).digest();
+    const content = Array.from({ length: Number(files) }, (_, index) =>
+      Number(changed) > 0 && index % Number(changed) === 0
+        ? noise(`later ${index}`, 21_500)
+        : noise(`file ${index}`, 21_000),
+    );
+    const { digest, sizeBytes } = await blobs.write(content, { maxBytes: 4e9, signal: AbortSignal.timeout(60_000) });
+    if (told) registry.write([{ kind: 'blob-holding', name: digest, body: await exchange.describe([digest]) }]);
+    return { digest, sizeBytes };
+  },
   async holders({ count = '1' }) {
     while (registry.directory.list({ kind: 'blob-holding' }).length < Number(count)) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    return {};
+  },
+  async meets({ stack: other = '' }) {
+    while (!network.connected().includes(other)) await new Promise((resolve) => setTimeout(resolve, 20));
     return {};
   },
   async fetch({ digest, base }) {

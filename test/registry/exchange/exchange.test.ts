@@ -54,16 +54,30 @@ test('what nobody holds is told as such', async () => {
   await assert.rejects(other.exchange.fetch(`sha256:${'a'.repeat(64)}`, soon()), { code: 'unreachable' });
 });
 
-test('stacks that fetch at once give one another what they have, so that the source gives little more than one copy', async () => {
+test('eight stacks that fetch at once give one another what they have: the source gives at most three copies', async () => {
   await using mesh = new ExchangeMesh();
-  const source = await mesh.open('source', { maxUploadBytesPerSecond: 16 * mib });
+  // A slow uplink is what it is about: the time that machines take for it is little beside.
+  const source = await mesh.open('source', { maxUploadBytesPerSecond: 6 * mib });
   const others = [];
-  for (const name of ['one', 'two', 'three', 'four']) others.push(await mesh.open(name));
-  const digest = await keep(source, noise(48 * mib, 'shared'));
+  for (let index = 0; index < 8; index += 1) others.push(await mesh.open(`reader-${index}`));
+  const digest = await keep(source, noise(24 * mib, 'shared'));
   for (const other of others) await knows(other, 1);
-  await Promise.all(others.map(({ exchange }) => exchange.fetch(digest, soon(60_000))));
-  const given = source.exchange.givenBytes / (48 * mib);
-  assert.ok(given < 2.3, `the source gave ${given.toFixed(2)} copies to four`);
+  await Promise.all(others.map(({ exchange }) => exchange.fetch(digest, soon(120_000))));
+  const given = source.exchange.givenBytes / (24 * mib);
+  assert.ok(given <= 3, `the source gave ${given.toFixed(2)} copies to eight`);
+});
+
+test('under a low cap each of many askers hears something in time, so that nothing is given twice', async () => {
+  await using mesh = new ExchangeMesh();
+  const source = await mesh.open('source', { maxUploadBytesPerSecond: 200_000 });
+  const askers = [];
+  for (let index = 0; index < 8; index += 1) {
+    const asker = await mesh.open(`asker-${index}`);
+    askers.push({ asker, digest: await keep(source, noise(100_000, `of ${index}`)) });
+  }
+  for (const { asker } of askers) await knows(asker, 8);
+  await Promise.all(askers.map(({ asker, digest }) => asker.exchange.fetch(digest, soon())));
+  assert.equal(source.exchange.givenBytes, 800_000);
 });
 
 test('whoever vouches for bytes that are not the blob is cut, and the blob comes from the others', async () => {
@@ -105,14 +119,14 @@ test('what came before is not fetched again', async () => {
   await using mesh = new ExchangeMesh();
   const source = await mesh.open('source', { maxUploadBytesPerSecond: 8 * mib });
   const other = await mesh.open('other');
-  const digest = await keep(source, noise(16 * mib, 'resumed'));
+  const digest = await keep(source, noise(16 * mib - 1_000, 'resumed'));
   await knows(other, 1);
   await assert.rejects(other.exchange.fetch(digest, soon(900)));
   const given = source.exchange.givenBytes;
   assert.ok(given > 2 * mib, `only ${given} bytes came before the end`);
   const { receivedBytes, resumedBytes } = await other.exchange.fetch(digest, soon());
   assert.ok(resumedBytes > 0);
-  assert.equal(receivedBytes + resumedBytes, 16 * mib);
+  assert.equal(receivedBytes + resumedBytes, 16 * mib - 1_000);
 });
 
 test('a peer that says nothing is left within some seconds, and the others give the rest', async () => {
