@@ -7,7 +7,8 @@ import sanitize from 'sanitize-html';
 import { openStore } from './store.js';
 
 const port = Number(process.env['PORT'] ?? 8080);
-const store = openStore(process.env['NOTES_FILE'] ?? 'notes.sqlite');
+// Without a file, notes last as long as the process.
+const store = openStore(process.env['NOTES_FILE'] ?? ':memory:');
 const eta = new Eta({ views: path.join(import.meta.dirname, '../views'), cache: true });
 const app = fastify({ logger: true });
 
