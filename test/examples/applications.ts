@@ -141,7 +141,7 @@ export const notes: Application = {
   thirdParty: /^pkg:npm\//,
   says: /\bnode\b.*port 8080/,
   async use(ask) {
-    const note = { title: 'Tea', text: '# Green\n\n<script>alert(1)</script> *hot*' };
+    const note = { title: 'Tea', text: '# Green\n\n*hot*\n\n<script>alert(1)</script>' };
     assert.equal((await ask('/api/notes', note)).status, 201);
     assert.equal((await ask('/api/notes', { title: '' })).status, 400);
     const { notes: found } = JSON.parse((await ask('/api/notes?q=green')).text) as { notes: { id: number }[] };
