@@ -384,7 +384,7 @@ async function run(
     if (fault.code === 'ENOENT') {
       throw new ManifestError(
         'no-apt',
-        `Cannot reach Debian packages: this machine has no "${path.basename(program)}"; lock and build on a machine with Debian's apt`,
+        `Cannot reach Debian packages: this machine has no "${path.basename(program)}"; name a mirror ("hermesh manifest lock FILE --mirror …", "hermesh up --mirror …"), or use a machine with Debian's apt`,
         { cause: error },
       );
     }

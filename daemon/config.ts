@@ -23,6 +23,9 @@ export interface Config {
   readonly engineSockets: { readonly docker: readonly string[]; readonly podman: readonly string[] };
   /** Files in the form of Docker's config.json, where logins to registries stand; the first that knows a registry wins. */
   readonly loginFiles: readonly string[];
+  /** Mirrors of Debian to ask instead of the machine's apt, and who may sign what they say. */
+  readonly mirrors?: readonly string[] | undefined;
+  readonly keyring?: string | undefined;
   readonly hermes: 'closed' | 'open';
   readonly log: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly dht: boolean;
@@ -64,6 +67,8 @@ export async function readConfig(
     engine: settings.engine ?? 'auto',
     engineSockets: engineSockets(settings.engine ?? 'auto', environment),
     loginFiles: loginFiles(environment),
+    mirrors: settings.mirror,
+    keyring: settings.keyring,
     hermes: settings.hermes ?? 'closed',
     log: settings.log ?? 'info',
     dht: settings.dht ?? false,

@@ -89,6 +89,10 @@ const checkSchema = z.object({
 });
 export type CheckRecord = z.infer<typeof checkSchema>;
 
+/** What this stack got by running a build step, named by the key of the result. */
+const stepResultSchema = z.object({ layer: digest, sizeBytes: z.int().min(0) });
+export type StepResultRecord = z.infer<typeof stepResultSchema>;
+
 /** That a record was removed by its owner, named `KIND/NAME`: who follows a lineage is told, rather than left looking. */
 const tombstoneSchema = z.object({ kind: short, name: short, project: short, by: short });
 export type TombstoneRecord = z.infer<typeof tombstoneSchema>;
@@ -123,4 +127,19 @@ const tombstoneKind = defineKind({
   writer: 'any-member',
   outlastsOwner: true,
 });
-export const daemonKinds = [ciKind, manifestKind, buildKind, runKind, checkKind, tombstoneKind] as const;
+const stepResultKind = defineKind({
+  name: 'step-result',
+  schema: stepResultSchema,
+  maxBytes: 512,
+  writer: 'any-member',
+  outlastsOwner: true,
+});
+export const daemonKinds = [
+  ciKind,
+  manifestKind,
+  buildKind,
+  runKind,
+  checkKind,
+  stepResultKind,
+  tombstoneKind,
+] as const;

@@ -27,7 +27,7 @@ import {
 } from '#daemon/deploy';
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
-import { makeStepRunning } from '#daemon/steps';
+import { makeStepRunning, openSharedResults } from '#daemon/steps';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
@@ -43,6 +43,7 @@ import { makeInvoke } from './invoke.ts';
 import { daemonKinds } from './kinds.ts';
 import { knownAs } from './known-as.ts';
 import { makeMetrics } from './metrics.ts';
+import { operatorOf } from './operator.ts';
 import { problemOf } from './problem.ts';
 import { makeRegistryParts } from './registries.ts';
 import { callOperation, serveOperations } from './remote.ts';
@@ -129,10 +130,6 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 
   const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
-  const running = makeStepRunning({ stack: identity.stack, endpoint: engine.engine?.endpoint });
-  running
-    .sweep({ signal })
-    .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
   const exchange = parts.use(
     openExchange({
       network: registry.network,
@@ -145,6 +142,19 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       fault: (stack, fault) => registry.fault(stack, fault),
     }),
   );
+  const running = makeStepRunning({
+    stack: identity.stack,
+    endpoint: engine.engine?.endpoint,
+    shared: openSharedResults({
+      registry,
+      exchange,
+      operatorOf: (stack) => operatorOf(registry.directory, stack),
+      log: room('steps'),
+    }),
+  });
+  running
+    .sweep({ signal })
+    .catch((error: unknown) => log.warn({ error }, 'what build steps left could not be removed'));
   const repositories = openRepositories(blobs);
   const registryParts = makeRegistryParts({ loginFiles: config.loginFiles }, random);
   const bases = makeBaseSource({
@@ -152,7 +162,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ...(engine.engine && { engine: makeEngineBases(engine.engine, blobs) }),
   });
   const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
-  const images = openImages(blobs, lazyPackageSource(home.apt), supply.attest, bases, running);
+  const { mirrors, keyring } = options.config;
+  const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
+  const images = openImages(blobs, packages, supply.attest, bases, running);
   const observer = engine.engine
     ? parts.use(
         await openObserver({

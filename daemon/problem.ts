@@ -74,6 +74,7 @@ const outcomes: Record<Code, Outcome> = {
   'package-unavailable': away,
   'no-apt': failed,
   'mirror-unreachable': away,
+  'mirror-untrusted': failed,
   'path-conflict': invalid,
   'base-unavailable': away,
   'invalid-base': invalid,

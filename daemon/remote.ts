@@ -2,7 +2,7 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import type { Principal } from '#governance';
-import type { Network, Registry, StackId } from '#registry';
+import type { MemberRole, Network, Registry, StackId } from '#registry';
 import { DaemonError } from './errors.ts';
 
 export const operationProtocol = '/hermesh/operation/1.0.0';
@@ -49,7 +49,7 @@ export type Carry = (
 /** Serves the calls of other members: a caller says who it is, and is believed as far as its own stack's role goes. */
 export function serveOperations(
   network: Network,
-  roleOf: (stack: StackId) => Principal['role'] | undefined,
+  roleOf: (stack: StackId) => MemberRole | undefined,
   carry: Carry,
   problemOf: (error: unknown) => { readonly code: string; readonly message: string; readonly mend?: string },
 ): void {
@@ -180,7 +180,9 @@ export class RemoteError extends Error {
   }
 }
 
-function lower(asked: Principal['role'], certified: Principal['role'] | undefined): Principal['role'] {
+/** Of what was asked and what the stack's certificate gives; a builder may do what a member may. */
+function lower(asked: Principal['role'], role: MemberRole | undefined): Principal['role'] {
+  const certified = role === 'builder' ? 'member' : role;
   const order = ['viewer', 'member', 'admin'] as const;
   return order[Math.min(order.indexOf(asked), order.indexOf(certified ?? 'viewer'))] ?? 'viewer';
 }

@@ -27,6 +27,8 @@ const settingsSchema = z.strictObject({
   http: z.string().optional(),
   listen: z.array(z.string().startsWith('/')).max(10).optional(),
   engine: z.enum(['auto', 'docker', 'podman', 'none']).optional(),
+  mirror: z.array(z.string().min(1).max(500)).max(20).optional(),
+  keyring: z.string().min(1).max(4096).optional(),
   hermes: z.enum(['closed', 'open']).optional(),
   log: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
   dht: z.boolean().optional(),

@@ -1,4 +1,5 @@
 // The answer of governance, and the built-in rule that gives it: by role and by what the operation does. Deny is the default.
+import type { MemberRole } from '#registry';
 import type { Principal, Role } from './principal.ts';
 
 export interface Verdict {
@@ -23,7 +24,7 @@ export interface Request {
  * Whether a record of that owner may stand; a string is why not. Until there are policies this is one plain rule: a viewer
  * tells of itself and of its CIs, and of nothing that it would have had to do.
  */
-export function mayStand(record: { readonly kind: string }, owner: { readonly role: Role }): string | undefined {
+export function mayStand(record: { readonly kind: string }, owner: { readonly role: MemberRole }): string | undefined {
   const tells = record.kind === 'stack' || record.kind === 'ci';
   return owner.role === 'viewer' && !tells ? `a viewer may not publish a "${record.kind}"` : undefined;
 }

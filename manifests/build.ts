@@ -15,7 +15,7 @@ import type { Lock } from './lock.ts';
 import { type ImageNote, readImageNote, readPlainNote, writePlainNote } from './notes.ts';
 import { actInOrder } from './order.ts';
 import { containersInOrder, needsOfContainers } from './relations.ts';
-import { openStepResults, type RunBuildStep } from './step-results.ts';
+import { type BuildSteps, openStepResults } from './step-results.ts';
 
 /** What a build is made of, and where its parts come from. */
 export interface BuildRequest {
@@ -31,7 +31,7 @@ export interface BuildRequest {
   /** Needed where an application names a Node. */
   readonly nodes?: NodeSource;
   /** Needed where an application has steps. */
-  readonly runStep?: RunBuildStep;
+  readonly steps?: BuildSteps;
   /** Told of each image when it is in the store, made now or before: what is said of it is said here. */
   readonly attest?: (planned: PlannedImage, image: ImageNote) => Promise<void>;
   /** What is going on, and how much of all is done (0 to 1). */

@@ -14,6 +14,7 @@ export type ManifestErrorCode =
   | 'package-unavailable'
   | 'no-apt'
   | 'mirror-unreachable'
+  | 'mirror-untrusted'
   | 'path-conflict'
   | 'base-unavailable'
   | 'invalid-base'

@@ -16,4 +16,4 @@ export { manifestJsonSchema, parseManifest } from './parse.ts';
 export { maxPartialBytes, openPartialStore, type PartialBlob, type PartialStore } from './partial.ts';
 export { containersInOrder, stepsInOrder } from './relations.ts';
 export { checkStandards, type StandardCheck, standards } from './standards.ts';
-export type { BuildStepRun, RunBuildStep } from './step-results.ts';
+export type { BuildStepRun, BuildSteps, StepOptions } from './step-results.ts';

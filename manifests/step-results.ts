@@ -19,18 +19,18 @@ export interface BuildStepRun extends PlannedStep {
   readonly results: readonly { readonly name: string; readonly layer: Digest }[];
 }
 
-/**
- * Runs a step, or remembers what it gave before: the digest of a canonical tar of its /out, which is in the blob store then.
- * `useCache` false runs it anew.
- */
-export type RunBuildStep = (
-  run: BuildStepRun,
-  options: {
-    readonly useCache: boolean;
-    readonly signal: AbortSignal;
-    readonly report: (progress: { readonly message: string }) => void;
-  },
-) => Promise<Digest>;
+/** What the results of steps are had by: each is the digest of a canonical tar of its /out, which is in the blob store then. */
+export interface BuildSteps {
+  /** A result that is known without anything being run or fetched for it; undefined where there is none that counts. */
+  remembered(planned: PlannedStep, options: StepOptions): Promise<Digest | undefined>;
+  /** Runs it. `useCache` false takes nothing that is kept of what it is made of. */
+  run(run: BuildStepRun, options: StepOptions & { readonly useCache: boolean }): Promise<Digest>;
+}
+
+export interface StepOptions {
+  readonly signal: AbortSignal;
+  readonly report: (progress: { readonly message: string }) => void;
+}
 
 /** Compilers use all cores and much memory. */
 const stepsAtOnce = 2;
@@ -39,7 +39,7 @@ const stepsAtOnce = 2;
 export function openStepResults(
   work: Omit<LayerWork, 'progress'> & {
     readonly manifest: Manifest;
-    readonly runStep?: RunBuildStep;
+    readonly steps?: BuildSteps;
     readonly nodes?: NodeSource;
   },
 ): (
@@ -75,11 +75,14 @@ export function openStepResults(
     progress: (message: string) => void,
   ): Promise<Digest> => {
     const label = `step "${planned.step.name}" of "${planned.application}"`;
-    if (work.runStep === undefined)
+    const report = ({ message }: { message: string }): void => progress(`${label}: ${message}`);
+    if (work.steps === undefined)
       throw new ManifestError(
         'no-runner',
         `Cannot run ${label}: nothing here runs steps; start a stack with an engine`,
       );
+    const known = work.useCache ? await work.steps.remembered(planned, { signal, report }) : undefined;
+    if (known !== undefined) return known;
     progress(`preparing ${label}`);
     const root: Digest[] = [];
     if (planned.toolchain.length > 0) {
@@ -92,8 +95,7 @@ export function openStepResults(
     const source = await work.blobs.write(tar, { maxBytes: maxLayerBytes, signal });
     progress(`running ${label}`);
     const run = { ...planned, root, sourceLayer: source.digest, results };
-    const report = ({ message }: { message: string }): void => progress(`${label}: ${message}`);
-    return await work.runStep(run, { useCache: work.useCache, signal, report });
+    return await work.steps.run(run, { useCache: work.useCache, signal, report });
   };
   return resultOf;
 }

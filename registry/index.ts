@@ -13,7 +13,7 @@ export { openDatabase } from './database.ts';
 export type { Identity } from './identity.ts';
 export { isStackId, loadOrMakeIdentity, makeIdentity, publicKeyIn, stackIdOf, verifyBy } from './identity.ts';
 export type { Kind, MemberRole } from './kind.ts';
-export { defineKind, stackKind } from './kind.ts';
+export { defineKind, memberRoles, stackKind } from './kind.ts';
 export type { Log } from './log.ts';
 export { MemoryHub } from './memory-network.ts';
 export type { Metrics } from './metrics.ts';

@@ -3,8 +3,12 @@ import { z } from 'zod';
 import { RegistryError } from './registry-error.ts';
 import { readValue, sha256, toBytes, toHex } from './wire.ts';
 
-/** The roles a stack can have in a mesh. */
-export type MemberRole = 'member' | 'admin' | 'viewer';
+/**
+ * The roles a stack can have in a mesh. A `builder` is a member whose results of build steps are taken by others; so are an
+ * admin's, who could make any stack a builder.
+ */
+export const memberRoles = ['member', 'builder', 'admin', 'viewer'] as const;
+export type MemberRole = (typeof memberRoles)[number];
 
 /** A declared kind; `Schema` is the shape of its bodies. */
 export interface Kind<Schema extends z.ZodType = z.ZodType> {

@@ -8,6 +8,12 @@ import type { CommonOptions } from './operation-commands.ts';
 import { openOutput } from './output.ts';
 import { addProjectCommands } from './project.ts';
 
+interface LockOptions {
+  readonly refresh?: boolean;
+  readonly mirror?: readonly string[];
+  readonly keyring?: string;
+}
+
 export function addManifest(program: Command, signal: AbortSignal): void {
   const manifest = program
     .command('manifest')
@@ -49,26 +55,27 @@ export function addManifest(program: Command, signal: AbortSignal): void {
     .command('lock')
     .argument('<file>', 'the manifest')
     .option('--refresh', 'ask the mirror for what is new, instead of keeping what was asked within the hour')
+    .option('--mirror <"url suites components"...>', 'mirrors of Debian to ask where there is no apt, or instead of it')
+    .option('--keyring <file>', "who may sign what the mirrors say (default: Debian's own keys)")
     .description(
       'Writes manifest.lock.json: exact versions and hashes of packages, and the digests of bases that are tags.',
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh',
+      '\nExamples:\n  hermesh manifest lock examples/shop/manifest.json\n  hermesh manifest lock manifest.json --refresh\n  hermesh manifest lock manifest.json --mirror "http://mirror.example/debian bookworm,bookworm-updates main"',
     )
-    .action(async (file: string, { refresh }: { refresh?: boolean }) => {
-      const [{ loadManifest, lockFileOf }, { formatLock, lockManifest }, { openAptPackageSource }, steps, registries] =
+    .action(async (file: string, { refresh, mirror, keyring }: LockOptions) => {
+      const [{ lazyPackageSource, loadManifest, lockFileOf }, { formatLock, lockManifest }, steps, registries] =
         await Promise.all([
           import('#daemon/deploy'),
           import('#manifests'),
-          import('../apt.ts'),
           import('#daemon/steps'),
           Promise.all([import('../registries.ts'), import('#manifests/distribution')]),
         ]);
       const out = output();
       const loaded = await loadManifest(path.resolve(file));
       const directory = path.join(homeOf(program.opts<CommonOptions>().home), 'apt');
-      const packages = openAptPackageSource({ directory, ...(refresh ? { maxListAgeMs: 0 } : {}) });
+      const packages = lazyPackageSource({ directory, mirrors: mirror, keyring, refresh });
       const [{ makeRegistryParts }, { makeRegistryBases }] = registries;
       const bases = makeRegistryBases(makeRegistryParts({ loginFiles: loginFiles() }, Math.random));
       const lock = await lockManifest(loaded.manifest, packages, {

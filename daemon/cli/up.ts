@@ -21,6 +21,8 @@ export function addUp(program: Command, signal: AbortSignal): void {
     .option('--http <host:port>', 'where HTTP listens (default: 127.0.0.1:8001; port 0 for any)')
     .option('--listen <multiaddr...>', 'where libp2p listens (default: /ip4/0.0.0.0/tcp/4801)')
     .option('--engine <engine>', 'auto, docker, podman or none (default: auto)')
+    .option('--mirror <"url suites components"...>', 'mirrors of Debian to ask instead of apt')
+    .option('--keyring <file>', "who may sign what the mirrors say (default: Debian's own keys)")
     .option('--join <token>', 'join the mesh of this invite instead of founding one')
     .option('--hermes <mode>', 'open: take registrations without a token, from this host (default: closed)')
     .option('--log <level>', 'debug, info, warn, error or silent (default: info)')

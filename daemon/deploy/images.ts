@@ -101,7 +101,7 @@ export function openImages(
         report,
         signal,
         useCache,
-        ...(running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, { check, blobs }) }),
+        ...(running && { nodes: running.nodes, steps: running.steps(loaded.manifest, { check, blobs }) }),
         attest: (planned, image) => attest(planned, image, of),
       });
       const canonical = Buffer.from(canonicalJson(loaded.manifest));
@@ -115,7 +115,7 @@ export function openImages(
       const options = { check: false, blobs: into };
       return await buildImages({
         ...request,
-        ...(running && { nodes: running.nodes, runStep: running.steps(loaded.manifest, options) }),
+        ...(running && { nodes: running.nodes, steps: running.steps(loaded.manifest, options) }),
       });
     },
     async manifest(digest) {

@@ -7,6 +7,7 @@ import type { Finding } from '#manifests/supply/policy';
 import { type Identity, publicKeyIn, type Registry } from '#registry';
 import { DaemonError } from '../errors.ts';
 import type { BuildRecord } from '../kinds.ts';
+import { operatorOf } from '../operator.ts';
 import type { Attest, BuiltManifest } from './images.ts';
 
 /** What an image came of, as far as records tell. */
@@ -162,15 +163,9 @@ export function openSupply({ blobs, identity, registry, scratch }: Parts): Suppl
 
 /** Members of the mesh are believed what they sign; their operator is what their label "operator" declares. */
 function trustOf(registry: Parts['registry']): Trust {
-  const labelsOf = (stack: string): Readonly<Record<string, string>> => {
-    const own = registry.directory
-      .list<{ labels?: Record<string, string> }>({ kind: 'stack' })
-      .find((one) => one.stack === stack);
-    return own?.body?.labels ?? {};
-  };
   return {
     keyOf: (stack) => (stack === registry.stack || registry.member(stack) ? publicKeyIn(stack) : undefined),
-    operatorOf: (stack) => labelsOf(stack)['operator'],
+    operatorOf: (stack) => operatorOf(registry.directory, stack),
     namesOf: (stack) => [registry.member(stack)?.name ?? []].flat(),
   };
 }

@@ -1,5 +1,6 @@
 // Operations of membership: inviting, joining, leaving, revoking.
 import { z } from 'zod';
+import { memberRoles } from '#registry';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
 
@@ -11,7 +12,7 @@ export const invite = declare({
   title: 'Invite a stack',
   sentence: 'Makes a token with which another stack can join this mesh, for some uses and some time.',
   input: z.object({
-    role: z.enum(['member', 'admin', 'viewer']).default('member').describe('what the new stack may do'),
+    role: z.enum(memberRoles).default('member').describe('what the new stack may do'),
     expires: z
       .string()
       .regex(/^\d{1,4}[smhd]$/, 'such as 30m, 1h or 7d')

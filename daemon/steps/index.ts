@@ -2,3 +2,4 @@
 export { type EngineRunnerParts, openEngineRunner, removeLeftSteps, stepLabel } from './engine-runner.ts';
 export { openRegistries, type Registries } from './registries.ts';
 export { makeStepRunning, type StepRunning } from './running.ts';
+export { openSharedResults } from './shared-results.ts';

@@ -1,8 +1,8 @@
 // What a build is given for its steps, opened when the first step needs it: most builds have none.
 import { availableParallelism, totalmem } from 'node:os';
 import { openDockerSandbox } from '#container-ci/docker';
-import { type BlobStore, type Manifest, ManifestError, type RunBuildStep } from '#manifests';
-import { openSteps, type StepRunner } from '#manifests/steps';
+import { type BlobStore, type BuildSteps, type Manifest, ManifestError } from '#manifests';
+import { openSteps, type SharedResults, type StepRunner } from '#manifests/steps';
 import { openEngineRunner, removeLeftSteps } from './engine-runner.ts';
 import { openRegistries } from './registries.ts';
 
@@ -15,16 +15,18 @@ export interface StepRunning extends ReturnType<typeof openRegistries> {
   /** Ends what a daemon that was killed left running. */
   sweep(options: { readonly signal: AbortSignal }): Promise<void>;
   /** The way to run the steps of one manifest. */
-  steps(manifest: Manifest, options: { readonly check: boolean; readonly blobs: BlobStore }): RunBuildStep;
+  steps(manifest: Manifest, options: { readonly check: boolean; readonly blobs: BlobStore }): BuildSteps;
 }
 
 /** `endpoint` is the socket of the stack's engine; undefined where it has none, and a step is then refused with `no-runner`. */
 export function makeStepRunning({
   stack,
   endpoint,
+  shared,
 }: {
   readonly stack: string;
   readonly endpoint: string | undefined;
+  readonly shared?: SharedResults;
 }): StepRunning {
   const registries = openRegistries();
   const open = async (into: BlobStore, signal: AbortSignal): Promise<StepRunner> => {
@@ -56,6 +58,6 @@ export function makeStepRunning({
         await removeLeftSteps({ sandbox: await openDockerSandbox({ endpoint }), stack }, options);
     },
     steps: (manifest, { check, blobs }) =>
-      openSteps({ manifest, blobs, runner: runnerOver(blobs), artifacts: registries.artifacts, check }),
+      openSteps({ manifest, blobs, runner: runnerOver(blobs), artifacts: registries.artifacts, check, shared }),
   };
 }

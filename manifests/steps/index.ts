@@ -5,4 +5,5 @@ export { type MemoryCommand, makeMemoryArtifacts, makeMemoryStepRunner } from '.
 export { canonicalResult } from './result.ts';
 export { rootArchive, rootImageName } from './root-image.ts';
 export { openSteps, type StepWork, stepResultKey } from './run-step.ts';
+export { type ResultClaim, type SharedResults, type VouchedResult, vouchedResult } from './shared.ts';
 export type { StepLimits, StepMount, StepRun, StepRunner } from './step-runner.ts';

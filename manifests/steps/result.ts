@@ -1,31 +1,44 @@
 // How what a step left in /out becomes a layer: read once within bounds, checked, and written again in the one canonical form.
 import { readTar } from '#manifests/debian';
 import { type BlobInfo, type BlobStore, writeAll } from '../blobs.ts';
+import type { Digest } from '../digest.ts';
 import { ManifestError } from '../error.ts';
 import { readRange } from '../layers.ts';
 import { type TarEntry, writeTar } from '../tar.ts';
 import type { StepLimits } from './step-runner.ts';
 
 /** Below its root: the name that the runner's tar gives it. */
-const root = 'out';
+const runnersRoot = 'out';
+
+interface Checks {
+  readonly blobs: BlobStore;
+  readonly epochSeconds: number;
+  readonly limits: Pick<StepLimits, 'maxBytes' | 'maxEntries'>;
+  readonly signal: AbortSignal;
+}
 
 /**
  * The canonical tar of a raw one: modes 0644 or 0755, no owners, one time, hard links as files, in order.
  * Throws `step-failed` for what no layer may hold: devices, links that lead out, names that fall together; `too-large` beyond the limits.
  */
-export async function canonicalResult(
+export async function canonicalResult(raw: AsyncIterable<Uint8Array>, checks: Checks): Promise<BlobInfo> {
+  return await canonicalBelow(runnersRoot, raw, checks);
+}
+
+/** Whether a blob is byte for byte what `canonicalResult` would make of its content. */
+export async function isCanonicalResult(digest: Digest, checks: Checks): Promise<boolean> {
+  try {
+    return (await canonicalBelow('', checks.blobs.read(digest), checks)).digest === digest;
+  } catch (error) {
+    if (error instanceof ManifestError && ['step-failed', 'too-large'].includes(error.code)) return false;
+    throw error;
+  }
+}
+
+async function canonicalBelow(
+  root: string,
   raw: AsyncIterable<Uint8Array>,
-  {
-    blobs,
-    epochSeconds,
-    limits: { maxBytes, maxEntries },
-    signal,
-  }: {
-    readonly blobs: BlobStore;
-    readonly epochSeconds: number;
-    readonly limits: Pick<StepLimits, 'maxBytes' | 'maxEntries'>;
-    readonly signal: AbortSignal;
-  },
+  { blobs, epochSeconds, limits: { maxBytes, maxEntries }, signal }: Checks,
 ): Promise<BlobInfo> {
   await using scratch = await blobs.scratch();
   const entries = new Map<string, TarEntry>();
@@ -34,7 +47,7 @@ export async function canonicalResult(
   let offset = 0;
   for await (const entry of readResult(raw)) {
     signal.throwIfAborted();
-    const path = belowRoot(entry.path);
+    const path = belowRoot(root, entry.path);
     if (path === '') continue;
     if (entries.size >= maxEntries)
       throw new ManifestError('too-large', `it holds more than ${maxEntries} files; leave less in /out`);
@@ -44,7 +57,7 @@ export async function canonicalResult(
       stayInside(path, entry.target);
       entries.set(path, { path, type: 'symlink', target: entry.target, mode: 0o777, ...owner });
     } else if (entry.type === 'hardlink') {
-      const linked = entries.get(belowRoot(entry.target));
+      const linked = entries.get(belowRoot(root, entry.target));
       if (linked?.type !== 'file') throw refuse(path, `is a hard link to "${entry.target}", which is not before it`);
       entries.set(path, { ...linked, path });
     } else {
@@ -73,8 +86,9 @@ async function* readResult(raw: AsyncIterable<Uint8Array>): ReturnType<typeof re
   }
 }
 
-function belowRoot(path: string): string {
+function belowRoot(root: string, path: string): string {
   if (path === root || path === '') return '';
+  if (root === '') return path;
   return path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path;
 }
 

@@ -1,15 +1,16 @@
 // How the result of a step is had: remembered by its key, or run apart from the world with what its lock files name, and kept.
 import type { Manifest } from '#manifests/schema';
-import type { BlobStore } from '../blobs.ts';
+import type { BlobInfo, BlobStore } from '../blobs.ts';
 import { canonicalJson, type Digest, digestOf } from '../digest.ts';
 import { ManifestError, pointerOf } from '../error.ts';
 import { readLayerNote, writeLayerNote } from '../notes.ts';
-import type { BuildStepRun, RunBuildStep } from '../step-results.ts';
+import type { BuildStepRun, BuildSteps, StepOptions } from '../step-results.ts';
 import type { ArtifactSource } from './artifact.ts';
 import { cacheLayer } from './cache-layer.ts';
 import { compareResults, type ResultDifference } from './compare.ts';
 import { stepEnvironment } from './environment.ts';
-import { canonicalResult } from './result.ts';
+import { canonicalResult, isCanonicalResult } from './result.ts';
+import { type SharedResults, vouchedResult } from './shared.ts';
 import type { StepLimits, StepMount, StepRunner } from './step-runner.ts';
 import { systemLayer } from './system.ts';
 import { toolLayer } from './tools.ts';
@@ -22,6 +23,7 @@ const resultLimits = { maxBytes: 2 * 1024 ** 3, maxEntries: 200_000 };
 const toldLines = 20;
 const toldLineCharacters = 400;
 const toldFiles = 20;
+const toldBuilders = 3;
 
 export interface StepWork {
   readonly manifest: Manifest;
@@ -30,6 +32,8 @@ export interface StepWork {
   readonly artifacts: ArtifactSource;
   /** True runs each step twice, with nothing remembered, and throws `not-reproducible` where the results differ. */
   readonly check: boolean;
+  /** What other stacks got of steps, and where this one tells what it got; undefined where nothing is shared. */
+  readonly shared?: SharedResults | undefined;
   /** Each line that a step prints. */
   readonly output?: (line: { readonly application: string; readonly step: string; readonly text: string }) => void;
 }
@@ -38,23 +42,58 @@ export interface StepWork {
  * The way to run the steps of one build. Throws `step-failed` with the last lines of output, `not-reproducible` with the files
  * that differ, `lock-mismatch` where a lock file can't be trusted, and what the seams throw.
  */
-export function openSteps(work: StepWork): RunBuildStep {
-  const { blobs, manifest, check } = work;
-  return async (run, { useCache, signal, report }) => {
-    const key = stepResultKey(run, manifest.packaging.epoch);
-    const known = useCache && !check ? await readLayerNote(blobs, 'step', key) : undefined;
-    if (known) return known.layer.digest;
-    const options = { signal, report, useCache };
-    const layer = await runOnce(run, work, options);
-    if (check) {
-      report({ message: 'running it again' });
-      const again = await runOnce(run, work, options);
-      const differences = await compareResults(blobs, layer.digest, again.digest);
-      if (differences.length > 0) throw notReproducible(run, work, differences);
-    }
-    await writeLayerNote(blobs, 'step', key, { layer, nodes: {} });
-    return layer.digest;
+export function openSteps(work: StepWork): BuildSteps {
+  const { blobs, manifest, check, shared } = work;
+  const keyOf = (step: Pick<BuildStepRun, 'key'>): Digest => stepResultKey(step, manifest.packaging.epoch);
+  return {
+    async remembered(planned, options) {
+      if (check) return undefined;
+      const key = keyOf(planned);
+      const known = await readLayerNote(blobs, 'step', key);
+      if (known) return known.layer.digest;
+      const layer = shared && (await takeShared(key, { ...work, shared }, options));
+      if (!layer) return undefined;
+      await writeLayerNote(blobs, 'step', key, { layer, nodes: {} });
+      return layer.digest;
+    },
+    async run(run, options) {
+      const layer = await runOnce(run, work, options);
+      if (check) {
+        options.report({ message: 'running it again' });
+        const again = await runOnce(run, work, options);
+        const differences = await compareResults(blobs, layer.digest, again.digest);
+        if (differences.length > 0) throw notReproducible(run, work, differences);
+      }
+      const key = keyOf(run);
+      await writeLayerNote(blobs, 'step', key, { layer, nodes: {} });
+      shared?.made(key, layer);
+      return layer.digest;
+    },
   };
+}
+
+/** What others vouch for, where it comes and is as a step's result must be; else the step is run, whatever went wrong. */
+async function takeShared(
+  key: Digest,
+  { blobs, manifest, shared }: StepWork & { readonly shared: SharedResults },
+  { signal, report }: StepOptions,
+): Promise<BlobInfo | undefined> {
+  const vouched = vouchedResult(shared.claims(key));
+  if (!vouched) return undefined;
+  const { layer: digest, sizeBytes } = vouched;
+  const by = vouched.by.map(({ stackName }) => stackName).slice(0, toldBuilders);
+  report({ message: `taking what ${by.join(' and ')} got` });
+  try {
+    await shared.bring(vouched, { signal });
+    const epochSeconds = manifest.packaging.epoch;
+    if (await isCanonicalResult(digest, { blobs, epochSeconds, limits: resultLimits, signal }))
+      return { digest, sizeBytes };
+    report({ message: `what ${by.join(' and ')} got is no result of a step; running it` });
+  } catch (error) {
+    signal.throwIfAborted();
+    report({ message: `it did not come (${(error as Error).message}); running it` });
+  }
+  return undefined;
 }
 
 /** What a result is remembered and shared by: the key of the step, and the time that its files and tools were told. */

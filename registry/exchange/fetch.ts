@@ -20,6 +20,8 @@ export interface FetchOptions {
   readonly sizeBytes?: number;
   /** A blob that is here and may share much with it. */
   readonly base?: BlobDigest;
+  /** Stacks that are known to have it, beside those that say so in their records. */
+  readonly from?: readonly StackId[];
   readonly signal: AbortSignal;
 }
 
@@ -59,7 +61,7 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
   const refused = new Set<string>();
   const count = { receivedBytes: 0, resumedBytes: 0 };
   for (let round = 0; round < maxRoots; round += 1) {
-    const sources = (await findSources(parts, blob, { signal })).filter(
+    const sources = (await findSources(parts, blob, options)).filter(
       ({ stack, sizeBytes }) => !blamed.has(stack) && (expected === undefined || sizeBytes === expected),
     );
     const choice = chooseRoot(sources, refused);
@@ -133,9 +135,9 @@ export async function fetchBlob(parts: FetchParts, blob: BlobDigest, options: Fe
 async function findSources(
   parts: FetchParts,
   blob: BlobDigest,
-  { signal }: { signal: AbortSignal },
+  { from = [], signal }: FetchOptions,
 ): Promise<Source[]> {
-  const claimed = [...parts.holders(blob)];
+  const claimed = [...new Set([...from, ...parts.holders(blob)])];
   const first: StackId[] = [];
   while (first.length < maxFirst && claimed.length > 0) {
     first.push(...claimed.splice(Math.floor(parts.chance() * claimed.length), 1));

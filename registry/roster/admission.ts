@@ -1,7 +1,7 @@
 // How a stack comes into a mesh: the join request and its answer, and what an invite is still good for.
 import { z } from 'zod';
 import { type Identity, isStackId, verifyBy } from '../identity.ts';
-import type { MemberRole } from '../kind.ts';
+import { type MemberRole, memberRoles } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError, type RegistryErrorCode } from '../registry-error.ts';
 import { bytesSchema, fromBytes, fromSignedBytes, toBytes } from '../wire.ts';
@@ -54,7 +54,7 @@ type Refusal = (typeof refusals)[number];
 const answerSchema = z.union([
   z.strictObject({ code: z.enum(refusals), message: z.string().max(1000) }),
   z.strictObject({ statements: z.array(bytesSchema({ maxBytes: maxStatementBytes })).max(10_000) }),
-  z.strictObject({ role: z.enum(['member', 'admin', 'viewer']), usesLeft: z.int().min(0), now: z.int().min(0) }),
+  z.strictObject({ role: z.enum(memberRoles), usesLeft: z.int().min(0), now: z.int().min(0) }),
 ]);
 /** What a probe learns: the invite would let this stack in as it is now. */
 export interface Welcome {

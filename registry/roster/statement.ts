@@ -1,6 +1,7 @@
 // What is stated about a mesh: roots, certificates, revocations, pardons and leaves, their bytes and signatures; rights are judged elsewhere.
 import { z } from 'zod';
 import { isStackId, verifyBy } from '../identity.ts';
+import { memberRoles } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { bytesSchema, fromBytes, fromSignedBytes, sha256, toBytes, toHex } from '../wire.ts';
 
@@ -54,7 +55,7 @@ const payloadSchema = z.discriminatedUnion('type', [
     name: stackNameSchema,
     /** The zone it belongs to; left out in the one without a name. */
     zone: stackNameSchema.optional(),
-    role: z.enum(['member', 'admin', 'viewer']),
+    role: z.enum(memberRoles),
     x25519: bytesSchema(32),
     notBefore: time,
     notAfter: time,

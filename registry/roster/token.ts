@@ -1,6 +1,7 @@
 // The invite token: what its one line holds, and how a line that was cut or changed on its way is told.
 import { z } from 'zod';
 import { isStackId, makeIdentity } from '../identity.ts';
+import { memberRoles } from '../kind.ts';
 import type { StackId } from '../network.ts';
 import { RegistryError } from '../registry-error.ts';
 import { bytesSchema, fromBytes, sameBytes, sha256, toBytes } from '../wire.ts';
@@ -19,7 +20,7 @@ const tokenSchema = z.strictObject({
   addresses: z.array(z.string().max(300)).max(16),
   secret: bytesSchema(32),
   expiresAt: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
-  role: z.enum(['member', 'admin', 'viewer']),
+  role: z.enum(memberRoles),
 });
 /** What an invite's one line holds; whoever has the secret may join until it expires or is used up. */
 export type InviteToken = z.infer<typeof tokenSchema>;

@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type ReadEntry, readDeb, readTar } from '#manifests/debian';
 import { openAptPackageSource } from '../../daemon/apt.ts';
+import { debianKeyring, openMirrorPackageSource, parseMirror } from '../../daemon/mirror.ts';
 import { gather, openFolder, pieces } from '../manifests/folder.ts';
 import { packageSourceContract } from '../manifests/package-source.contract.ts';
 
@@ -77,4 +78,27 @@ test('a disk that is full is told as such, not as a version that no mirror holds
     await run('umount', [download]);
   }
   assert.ok((await gather(await source.fetch(locked, { signal }))).length > 0);
+});
+
+test('without apt, the same mirrors give the same packages', { skip }, async () => {
+  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)';
+  const { stdout } = await promisify(execFile)('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  const mirror = openMirrorPackageSource({
+    mirrors: [...new Set(lines)].map(parseMirror),
+    keyring: debianKeyring,
+    directory: path.join(folder.path, 'mirror'),
+  });
+  const sets = [
+    ['dash', 'coreutils', 'usr-is-merged'],
+    ['python3-django', 'python3-psycopg2'],
+    ['nodejs', 'npm'],
+    ['exim4'],
+  ];
+  for (const names of sets)
+    assert.deepEqual(
+      await mirror.resolve(names, 'linux/amd64', { signal }),
+      await source.resolve(names, 'linux/amd64', { signal }),
+      names.join(),
+    );
 });

@@ -10,12 +10,12 @@ import { gzipSync } from 'node:zlib';
 import {
   type BlobStore,
   type BuildStepRun,
+  type BuildSteps,
   buildImages,
   type Digest,
   lockManifest,
   openBlobStore,
   parseManifest,
-  type RunBuildStep,
 } from '#manifests';
 import { makeMemoryPackageSource, readTar } from '#manifests/debian';
 import { type TarEntry, writeTar } from '../../manifests/tar.ts';
@@ -62,16 +62,16 @@ const text = {
 const sources = { 'app/main.c': 'main', 'app/deps.lock': '{}', conf: 'conf' };
 
 /** A runner that says in its result what it was given, and counts. */
-function makeRunner(blobs: BlobStore): { runStep: RunBuildStep; ran: BuildStepRun[] } {
+function makeRunner(blobs: BlobStore): { steps: BuildSteps; ran: BuildStepRun[] } {
   const ran: BuildStepRun[] = [];
-  const runStep: RunBuildStep = async (run, options) => {
-    ran.push(run);
-    const seen = await Array.fromAsync(readTar(blobs.read(run.sourceLayer)), (entry) => entry.path);
-    const said = [...seen, ...run.results.map(({ name }) => name)].sort().join();
-    const out = [file(`${run.step.name}/out`, said, 0o755)];
+  const run: BuildSteps['run'] = async (one, options) => {
+    ran.push(one);
+    const seen = await Array.fromAsync(readTar(blobs.read(one.sourceLayer)), (entry) => entry.path);
+    const said = [...seen, ...one.results.map(({ name }) => name)].sort().join();
+    const out = [file(`${one.step.name}/out`, said, 0o755)];
     return (await blobs.write(writeTar(out), { maxBytes: 1 << 20, signal: options.signal })).digest;
   };
-  return { runStep, ran };
+  return { steps: { remembered: async () => undefined, run }, ran };
 }
 
 async function open(files: Record<string, string> = sources) {
@@ -85,7 +85,7 @@ async function open(files: Record<string, string> = sources) {
 type Trial = Awaited<ReturnType<typeof open>>;
 
 async function build(
-  trial: Pick<Trial, 'directory' | 'blobs'> & { runStep?: RunBuildStep },
+  trial: Pick<Trial, 'directory' | 'blobs'> & { steps?: BuildSteps },
   changes: object = {},
   useCache = true,
 ) {

@@ -94,7 +94,7 @@ export const label: Shape<string> = matching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])
 /** Addresses of a stack; which of them can be dialled isn't judged here. */
 export const addresses: Shape<string[]> = list(text(1, 300), 16);
 /** What a stack may be. */
-export const roles = ['member', 'admin', 'viewer'] as const;
+export const roles = ['member', 'builder', 'admin', 'viewer'] as const;
 
 function privateKeyOf(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.concat([pkcs8, seed]), format: 'der', type: 'pkcs8' });

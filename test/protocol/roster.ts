@@ -13,7 +13,7 @@ export interface Membership {
   readonly stack: string;
   readonly name: string;
   readonly zone: string;
-  readonly role: 'member' | 'admin' | 'viewer';
+  readonly role: 'member' | 'builder' | 'admin' | 'viewer';
   readonly state: 'valid' | 'revoked' | 'left';
   readonly notAfter: number;
   readonly certificate: string;

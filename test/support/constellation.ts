@@ -8,6 +8,7 @@ import {
   type Kind,
   type Log,
   type MayStand,
+  type MemberRole,
   MemoryHub,
   type Metrics,
   makeIdentity,
@@ -143,7 +144,7 @@ export class Constellation implements AsyncDisposable {
 }
 
 /** Lets one stack join another's mesh with a fresh invite. */
-export async function join(joiner: Node, inviter: Node, role: 'member' | 'admin' | 'viewer' = 'member'): Promise<void> {
+export async function join(joiner: Node, inviter: Node, role: MemberRole = 'member'): Promise<void> {
   const { token } = inviter.registry.createInvite({ role, expiresInMs: 60_000, uses: 1 });
   await joiner.registry.join(token, { signal: AbortSignal.timeout(5_000) });
 }

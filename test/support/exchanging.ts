@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { makeShelf } from '#daemon/deploy';
 import { type BlobStore, openBlobStore, openPartialStore } from '#manifests';
-import { type Log, type StackId, systemClock } from '#registry';
+import { type Log, type MemberRole, type StackId, systemClock } from '#registry';
 import {
   type BlobDigest,
   type Exchange,
@@ -14,6 +14,7 @@ import {
   openExchange,
   type Shelf,
 } from '#registry/exchange';
+import { daemonKinds } from '../../daemon/kinds.ts';
 import { Constellation, join, type Node, silentLog } from './constellation.ts';
 import { eventually } from './deadline.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -29,13 +30,15 @@ export interface Exchanging extends Node {
 export interface ExchangingOptions extends Partial<Pick<ExchangeOptions, 'mayRead' | 'maxUploadBytesPerSecond'>> {
   readonly folder?: string;
   readonly log?: Log;
+  /** Of all but the first, which is an admin. */
+  readonly role?: MemberRole;
   /** Stands before the shelf, to lie. */
   readonly twist?: (shelf: Shelf) => Shelf;
 }
 
 /** A mesh of these stacks; each blob store is a folder of its own. */
 export class ExchangeMesh implements AsyncDisposable {
-  readonly #constellation = new Constellation({ kinds: [holdingKind] });
+  readonly #constellation = new Constellation({ kinds: [...daemonKinds, holdingKind] });
   readonly #parts = new AsyncDisposableStack();
   readonly stacks: Exchanging[] = [];
 
@@ -46,7 +49,7 @@ export class ExchangeMesh implements AsyncDisposable {
   async open(name: string, options: ExchangingOptions = {}): Promise<Exchanging> {
     const node = await this.#constellation.open(name);
     const [founder] = this.stacks;
-    if (founder) await join(node, founder);
+    if (founder) await join(node, founder, options.role);
     const folder = options.folder ?? (await mkdtemp(path.join(tmpdir(), 'hermesh-exchange-')));
     this.#parts.defer(() => rm(folder, { recursive: true, force: true }));
     const blobs = await openBlobStore(folder);

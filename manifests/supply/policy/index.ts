@@ -2,7 +2,7 @@
 export { type BilledComponent, billedComponents } from './bill.ts';
 export type { Finding } from './finding.ts';
 export { type LicensePolicy, licenseFindings } from './licenses.ts';
-export { compareDebian, comparePython } from './versions.ts';
+export { comparePython } from './versions.ts';
 export {
   type Advisory,
   isAffected,

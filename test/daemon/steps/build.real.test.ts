@@ -52,8 +52,8 @@ async function build({ application, directory, ...work }: Work): Promise<Build &
   const parts = { manifest, blobs, runner: trial.runnerOver(blobs), check: work.check ?? false };
   const output = ({ text: line }: { text: string }): void => void said.push(line);
   const artifacts = work.artifacts ?? registries.artifacts;
-  const runStep = openSteps({ ...parts, artifacts, output });
-  const request = { manifest, lock, directory, blobs, packages, nodes: registries.nodes, runStep };
+  const steps = openSteps({ ...parts, artifacts, output });
+  const request = { manifest, lock, directory, blobs, packages, nodes: registries.nodes, steps };
   try {
     return { ...(await buildImages({ ...request, report: () => {}, signal, useCache: true })), said };
   } catch (error) {

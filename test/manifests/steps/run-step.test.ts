@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { type BlobStore, buildImages, lockManifest, openBlobStore, parseManifest } from '#manifests';
+import { type BlobStore, buildImages, digestOf, lockManifest, openBlobStore, parseManifest } from '#manifests';
 import { makeMemoryPackageSource, readTar } from '#manifests/debian';
-import { makeMemoryArtifacts, makeMemoryStepRunner, openSteps, type StepRun, type StepRunner } from '#manifests/steps';
-import { openFolder, pieces } from '../folder.ts';
+import {
+  makeMemoryArtifacts,
+  makeMemoryStepRunner,
+  openSteps,
+  type SharedResults,
+  type StepRun,
+  type StepRunner,
+} from '#manifests/steps';
+import { writeTar } from '../../../manifests/tar.ts';
+import { gather, openFolder, pieces } from '../folder.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const archive = Buffer.from('an archive');
@@ -30,6 +38,7 @@ interface Trial {
   readonly useCache?: boolean;
   readonly contents?: ReadonlyMap<string, Uint8Array>;
   readonly runner?: (blobs: BlobStore) => StepRunner;
+  readonly shared?: (blobs: BlobStore) => SharedResults;
 }
 
 async function open() {
@@ -63,10 +72,16 @@ async function open() {
         return await inner.run(one, options);
       },
     };
-    const runStep = openSteps({ manifest, blobs, runner, artifacts, check: trial.check ?? false });
-    const request = { manifest, lock: locked, directory: source.path, blobs, packages, runStep, signal };
-    const built = await buildImages({ ...request, report: () => {}, useCache: trial.useCache ?? true });
-    return { ...built, fetched: artifacts.fetched };
+    const said: string[] = [];
+    const shared = trial.shared?.(blobs);
+    const steps = openSteps({ manifest, blobs, runner, artifacts, check: trial.check ?? false, shared });
+    const request = { manifest, lock: locked, directory: source.path, blobs, packages, steps, signal };
+    const built = await buildImages({
+      ...request,
+      report: ({ message }) => said.push(message),
+      useCache: trial.useCache ?? true,
+    });
+    return { ...built, said, fetched: artifacts.fetched };
   };
   return { blobs, ran, build, [Symbol.asyncDispose]: () => closing.disposeAsync() };
 }
@@ -165,4 +180,75 @@ test('--check runs a step twice though its result is known, and names the files 
     code: 'not-reproducible',
     message: /1 path.*\n {2}\/out\/count: content$/,
   });
+});
+
+/** A mesh in which a builder claims these bytes as the result of any step; what was told to it is in `made`. */
+function meshThatClaims(content: Uint8Array, made: string[], bring?: () => Promise<void>) {
+  return (blobs: BlobStore): SharedResults => ({
+    claims: () => [
+      {
+        stack: 'builder',
+        stackName: 'builder',
+        isBuilder: true,
+        operator: undefined,
+        layer: digestOf(content),
+        sizeBytes: content.byteLength,
+      },
+    ],
+    bring: bring ?? (async () => void (await blobs.write([content], { maxBytes: 1 << 20, signal }))),
+    made: (key, layer) => void made.push(`${key} ${layer.digest}`),
+  });
+}
+
+test('what a builder got is taken with nothing run or fetched, and remembered', async () => {
+  await using maker = await open();
+  const made: string[] = [];
+  const nobody = {
+    claims: () => [],
+    bring: async () => {},
+    made: (key: string, layer: { digest: string }) => void made.push(`${key} ${layer.digest}`),
+  };
+  const expected = await maker.build({ shared: () => nobody });
+  const [, layer = ''] = made[0]?.split(' ') ?? [];
+  const content = await maker.blobs.bytes(layer as 'sha256:', { maxBytes: 1 << 20 });
+
+  await using taker = await open();
+  const told: string[] = [];
+  const taken = await taker.build({ shared: meshThatClaims(content, told) });
+  assert.deepEqual([taker.ran.length, taken.fetched, told], [0, [], []], 'what it did not make it does not vouch for');
+  assert.deepEqual(taken.images, expected.images);
+  assert.ok(taken.said.some((line) => line.includes('taking what builder got')));
+  assert.deepEqual((await taker.build()).images[0]?.digest, expected.images[0]?.digest);
+  await taker.build({ shared: meshThatClaims(content, told), useCache: false });
+  await taker.build({ shared: meshThatClaims(content, told), useCache: false, check: true });
+  assert.equal(taker.ran.length, 3, 'without a cache, and to check, it is run');
+  assert.deepEqual(told, [made[0], made[0]]);
+});
+
+test('a claimed result that does not come, or is none, is passed over: the step is run', async () => {
+  const device = await gather(
+    writeTar([{ path: 'a', type: 'symlink', target: '/etc/passwd', mode: 0o777, uid: 0, gid: 0 }], { epochSeconds: 0 }),
+  );
+  const untidy = await gather(writeTar([{ ...shell, path: 'a', mode: 0o777, uid: 7 }], { epochSeconds: 0 }));
+  for (const [content, why] of [
+    [Buffer.from('no tar at all'), 'no result of a step'],
+    [device, 'no result of a step'],
+    [untidy, 'no result of a step'],
+  ] as const) {
+    await using trial = await open();
+    const told: string[] = [];
+    const built = await trial.build({ shared: meshThatClaims(content, told) });
+    assert.deepEqual([trial.ran.length, told.length], [1, 1]);
+    assert.ok(
+      built.said.some((line) => line.includes(why)),
+      built.said.join('\n'),
+    );
+  }
+  await using trial = await open();
+  const gone = async (): Promise<void> => {
+    throw new Error('nobody gives it');
+  };
+  const built = await trial.build({ shared: meshThatClaims(device, [], gone) });
+  assert.equal(trial.ran.length, 1);
+  assert.ok(built.said.some((line) => line.includes('it did not come (nobody gives it); running it')));
 });

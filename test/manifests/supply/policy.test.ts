@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { compareDebian } from '#manifests/debian';
 import {
   type Advisory,
   billedComponents,
-  compareDebian,
   comparePython,
   isAffected,
   licenseFindings,
