@@ -1,7 +1,8 @@
 // What operations are given: the parts of a running stack, and the one way to record a deed.
 import type { Logger } from 'pino';
 import type { Cis } from '#daemon/cis';
-import type { EngineState, Images, Pulls, Runs, Supply, SweepOptions, Swept } from '#daemon/deploy';
+import type { EngineState, Images, Pulls, Runs, Supply } from '#daemon/deploy';
+import type { SweepOptions, Swept } from '#daemon/sweep';
 import type { Audit, Events } from '#governance';
 import type { Registry } from '#registry';
 import type { Config } from './config.ts';

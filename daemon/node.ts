@@ -17,7 +17,6 @@ import {
   makePulls,
   makeRuns,
   makeShelf,
-  makeSweep,
   openEngineLink,
   openImages,
   openJournal,
@@ -28,6 +27,7 @@ import {
 import { openHttp } from '#daemon/http';
 import { operations } from '#daemon/operations';
 import { makeStepRunning, openSharedResults } from '#daemon/steps';
+import { keepSwept, makeSweep, openUses } from '#daemon/sweep';
 import { Audit, Events, migrations as governanceMigrations, inputDigest, mayStand, principalName } from '#governance';
 import { openBlobStore, openPartialStore } from '#manifests';
 import { makeRegistryBases, openRepositories, openUploads } from '#manifests/distribution';
@@ -130,10 +130,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
 
   const config = { ...options.config, name: await knownAs(registry, options.config, options.join !== undefined) };
 
+  const partials = await openPartialStore(home.blobs);
   const exchange = parts.use(
     openExchange({
       network: registry.network,
-      shelf: makeShelf(blobs, await openPartialStore(home.blobs)),
+      shelf: makeShelf(blobs, partials),
       directory: registry.directory,
       clock: { ...systemClock, now, monotonic },
       random,
@@ -164,7 +165,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const supply = openSupply({ blobs, identity, registry, scratch: path.join(home.blobs, 'tmp') });
   const { mirrors, keyring } = options.config;
   const packages = lazyPackageSource({ directory: home.apt, mirrors, keyring });
-  const images = openImages(blobs, packages, supply.attest, bases, running);
+  const uses = openUses(now);
+  const opened = openImages(blobs, packages, supply.attest, bases, running);
+  const images = { ...opened, build: uses.during(opened.build), rebuild: uses.during(opened.rebuild) };
   const observer = engine.engine
     ? parts.use(
         await openObserver({
@@ -222,7 +225,15 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return result;
     });
   let port = config.http.port;
-  const pulls = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
+  const made = makePulls({ blobs, exchange, registry, repositories, registryParts, deed });
+  const pulls = {
+    ...made,
+    pull: uses.during(made.pull),
+    pullFrom: uses.during(made.pullFrom),
+    push: uses.during(made.push),
+  };
+  const uploads = openUploads(home.blobs);
+  const journal = openJournal(openUnfinishedRuns(database));
   const runs = makeRuns({
     images,
     supply,
@@ -232,7 +243,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     pullAccess,
     registryAddress: () => `127.0.0.1:${port}`,
     secrets: openSecrets({ home: config.home, folder: config.secretsFolder, fromEnvironment: config.secretOf }),
-    journal: openJournal(openUnfinishedRuns(database)),
+    journal,
     home: config.home,
     log: room('deploy'),
     deed,
@@ -240,7 +251,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     now,
   });
 
-  const sweep = makeSweep({ blobs, repositories, registry, engine: engine.engine, pulls, now });
+  const sweep = makeSweep({
+    ...{ blobs, partials, uploads, repositories, registry, journal, pulls, uses, now },
+    engine: engine.engine,
+  });
   const links = { http: '', socket: home.socket };
   const context: Context = {
     config,
@@ -301,7 +315,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       group: (work) => database.group(work),
       blobs: bringMissing(blobs, exchange),
       repositories,
-      uploads: openUploads(home.blobs),
+      uploads,
       imagesOf: (repository) => imagesOf(registry.directory, repository),
       pullAccess,
       directory: registry.directory,
@@ -331,8 +345,15 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     return resuming;
   });
   isReady = true;
-  // keepSwept isn't started yet: runs in the journal and the results of build steps are no roots of a sweep, so what a run that
-  // was broken off needs could go without anybody asking. Until they are, a person says when: "hermesh prune".
+  const sweeping = room('sweep');
+  parts.use(
+    keepSwept(sweep, {
+      onSwept({ removed, removedBytes, sizeBytes, neededBytes }) {
+        if (removed > 0) sweeping.info({ removed, removedBytes, sizeBytes, neededBytes }, 'swept the store');
+      },
+      onFault: (error) => sweeping.warn({ error }, 'the store could not be swept'),
+    }),
+  );
 
   const all = parts.move();
   return { context, token: home.token, [Symbol.asyncDispose]: () => all.disposeAsync() };

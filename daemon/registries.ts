@@ -7,8 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Credentials, Http, RegistryParts } from '#manifests/distribution';
 
-/** A registry that sends nothing for so long is as good as gone. */
-const idleMs = 60_000;
+/** A registry that moves less than so many bytes in so long is as good as gone, however steadily it drips. */
+const usualSlowMs = 60_000;
+const slowBytes = 16 * 1024;
 /** A file of logins has some KiB. */
 const maxConfigBytes = 1024 * 1024;
 const helperMs = 10_000;
@@ -25,12 +26,14 @@ export interface RegistrySettings {
   readonly loginFiles: readonly string[];
   /** Registries that may be spoken to without TLS. */
   readonly plainHttp?: readonly string[];
+  /** How long a registry may take over 16 KiB; a minute where it is left out. */
+  readonly slowMs?: number;
 }
 
 /** What a registry client needs of this machine. `random` is at least 0 and less than 1. */
 export function makeRegistryParts(settings: RegistrySettings, random: () => number): RegistryParts {
   return {
-    http: nodeHttp,
+    http: nodeHttp(settings.slowMs ?? usualSlowMs),
     credentials: (registry) => findCredentials(registry, settings.loginFiles),
     pause: (ms, { signal }) => sleep(ms, undefined, { signal }),
     random,
@@ -39,12 +42,12 @@ export function makeRegistryParts(settings: RegistrySettings, random: () => numb
 }
 
 /** One exchange over a connection of its own: nothing is kept, followed or decoded. */
-const nodeHttp: Http = {
+const nodeHttp = (slowMs: number): Http => ({
   send: ({ method, url, headers, body }, { signal }) =>
     new Promise((resolve, reject) => {
       const { request } = url.protocol === 'http:' ? http : https;
       const sent = request(url, { method, headers: { ...headers, 'user-agent': 'hermesh' }, signal, agent: false });
-      sent.setTimeout(idleMs, () => sent.destroy(new Error(`it is silent for ${idleMs / 1000} s`)));
+      watch(sent, slowMs);
       let isAnswered = false;
       sent.on('error', (error) => {
         // An answer that came before all was sent counts: it says why the rest isn't wanted.
@@ -65,7 +68,21 @@ const nodeHttp: Http = {
       });
       write(sent, body).catch((error: unknown) => sent.destroy(error as Error));
     }),
-};
+});
+
+/** Ends an exchange that takes its time over nothing; one in which this side waits for its own disk moves bytes all the same. */
+function watch(sent: http.ClientRequest, slowMs: number): void {
+  let before = 0;
+  const look = (): void => {
+    const moved = (sent.socket?.bytesRead ?? 0) + (sent.socket?.bytesWritten ?? 0);
+    if (moved - before < slowBytes)
+      sent.destroy(new Error(`it moved ${moved - before} bytes in ${slowMs / 1000} s: that is too slow`));
+    before = moved;
+  };
+  const timer = setInterval(look, slowMs);
+  timer.unref();
+  sent.on('close', () => clearInterval(timer));
+}
 
 async function write(
   sent: http.ClientRequest,

@@ -5,6 +5,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utim
 import path from 'node:path';
 import { type Digest, isDigest } from './digest.ts';
 import { ManifestError } from './error.ts';
+import { checkSpace } from './space.ts';
 
 /** What was written, or is to be. */
 export interface BlobInfo {
@@ -28,18 +29,23 @@ export interface BlobStore {
   bytes(digest: Digest, options: { readonly maxBytes: number }): Promise<Uint8Array>;
   /**
    * Writes a stream to a temporary file, checks it, and lets it appear under its digest.
-   * Throws `digest-mismatch`, `too-large` or `no-space`, and then nothing stays behind.
+   * Throws `digest-mismatch`, `too-large` or `no-space`, and then nothing stays behind. `comingBytes` are known to come: they are
+   * refused at once where the disk can't hold them.
    */
-  write(
-    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options: { readonly expected?: Digest; readonly maxBytes: number; readonly signal: AbortSignal },
-  ): Promise<BlobInfo>;
+  write(content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: WriteOptions): Promise<BlobInfo>;
   /** An empty file for passing use, which goes when it is disposed, and at the latest when the store is opened again. */
   scratch(): Promise<Scratch>;
   /** Writes a small file beside the blobs, by write, fsync and rename. */
   writeNote(name: string, text: string): Promise<void>;
   /** The text of such a file, undefined where there is none. */
   readNote(name: string): Promise<string | undefined>;
+}
+
+export interface WriteOptions {
+  readonly expected?: Digest;
+  readonly maxBytes: number;
+  readonly comingBytes?: number;
+  readonly signal: AbortSignal;
 }
 
 /** A blob that may be swept. */
@@ -51,9 +57,12 @@ export interface KeptBlob extends BlobInfo {
 /** The store as who keeps it small sees it. */
 export interface SweepableStore extends BlobStore {
   list(): AsyncIterable<KeptBlob>;
-  /** The bytes as the disk has them, which counts as no use; undefined where they are gone. For small blobs. */
-  peek(digest: Digest): Promise<Uint8Array | undefined>;
-  /** Removes a blob, and what is derived from it, unless it was used since; false where it was, or isn't there. */
+  /** The bytes as the disk has them, or the first `maxBytes`, which counts as no use; undefined where they are gone. */
+  peek(digest: Digest, maxBytes?: number): Promise<Uint8Array | undefined>;
+  /**
+   * Removes a blob, and what is derived from it, unless it was used since; false where it was, or isn't there. Whoever wants it
+   * meanwhile has it whole or not at all, and a crash at any moment loses no blob that was wanted.
+   */
   remove(digest: Digest, options: { readonly usedSinceMs: number }): Promise<boolean>;
 }
 
@@ -72,8 +81,12 @@ const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** A use is written down this seldom: a store that is only read isn't worn out. */
 const useStepMs = 60 * 60_000;
 
+/** Between two looks at what is left on the disk. */
+const spaceEveryBytes = 16 * 1024 * 1024;
+
 /**
- * The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed. With a clock
+ * The store in a folder, which is made where it isn't there. One process a folder; leftovers of a crash are removed, and a blob that
+ * it left half removed is back. With a clock
  * (milliseconds since 1970) each use of a blob is written down, to the hour.
  */
 export async function openBlobStore(
@@ -83,6 +96,7 @@ export async function openBlobStore(
   const temporary = path.join(directory, 'tmp');
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true, mode: 0o700 });
+  await putBack(directory);
   return new DiskStore(directory, temporary, now);
 }
 
@@ -128,8 +142,13 @@ class DiskStore implements SweepableStore {
     }
   }
 
-  async peek(digest: Digest): Promise<Uint8Array | undefined> {
-    return await readFile(this.#fileOf(digest)).catch(() => undefined);
+  async peek(digest: Digest, maxBytes?: number): Promise<Uint8Array | undefined> {
+    const file = this.#fileOf(digest);
+    if (maxBytes === undefined) return await readFile(file).catch(() => undefined);
+    const handle = await open(file, 'r').catch(() => undefined);
+    await using _open = handle;
+    const read = await handle?.read(Buffer.alloc(maxBytes), 0, maxBytes, 0).catch(() => undefined);
+    return read?.buffer.subarray(0, read.bytesRead);
   }
 
   async remove(digest: Digest, { usedSinceMs }: { readonly usedSinceMs: number }): Promise<boolean> {
@@ -144,9 +163,10 @@ class DiskStore implements SweepableStore {
 
   /** Taken aside first: what came or was used at that moment is put back. */
   async #removeUnused(file: string, digest: Digest, usedSinceMs: number): Promise<boolean> {
-    const aside = path.join(this.#temporary, randomUUID());
+    const aside = path.join(this.directory, asideFolder, path.basename(file));
     try {
       if ((await stat(file)).mtimeMs >= usedSinceMs) return false;
+      await mkdir(path.dirname(aside), { recursive: true, mode: 0o700 });
       await rename(file, aside);
       const isUsed = (await stat(aside)).mtimeMs >= usedSinceMs;
       if (isUsed) await rename(aside, file);
@@ -207,11 +227,15 @@ class DiskStore implements SweepableStore {
 
   async write(
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { expected, maxBytes, signal }: { expected?: Digest; maxBytes: number; signal: AbortSignal },
+    { expected, maxBytes, comingBytes, signal }: WriteOptions,
   ): Promise<BlobInfo> {
+    const doing = `keep ${expected ?? 'a blob'}`;
+    if (comingBytes !== undefined && comingBytes >= spaceEveryBytes)
+      await checkSpace(this.#temporary, comingBytes, doing);
     await using scratch = await this.scratch();
     const hash = createHash('sha256');
     let sizeBytes = 0;
+    let looked = 0;
     for await (const chunk of content) {
       signal.throwIfAborted();
       sizeBytes += chunk.length;
@@ -220,6 +244,10 @@ class DiskStore implements SweepableStore {
       }
       hash.update(chunk);
       await writeAll(scratch.handle, chunk);
+      if (sizeBytes - looked >= spaceEveryBytes) {
+        looked = sizeBytes;
+        await checkSpace(this.#temporary, 0, doing);
+      }
     }
     const digest: Digest = `sha256:${hash.digest('hex')}`;
     if (expected !== undefined && digest !== expected) {
@@ -263,6 +291,18 @@ class DiskStore implements SweepableStore {
   #fileOf(digest: Digest): string {
     if (!isDigest(digest)) throw new TypeError(`Cannot find blob "${String(digest)}": that is no digest`);
     return blobFile(this.directory, digest);
+  }
+}
+
+/** Where a blob lies while it is decided whether it goes. */
+const asideFolder = 'removing';
+
+/** A crash between taking a blob aside and letting it go: somebody may have asked for it at that moment. */
+async function putBack(directory: string): Promise<void> {
+  const folder = path.join(directory, asideFolder);
+  for (const name of await readdir(folder).catch(() => [])) {
+    const digest = `sha256:${name}`;
+    if (isDigest(digest)) await rename(path.join(folder, name), blobFile(directory, digest));
   }
 }
 

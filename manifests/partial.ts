@@ -1,10 +1,12 @@
 // Blobs that are here in part: a file of the whole's size that survives a crash, and becomes a blob once all of it is right.
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { blobFile, spaceError } from './blobs.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { ManifestError } from './error.ts';
+import { checkSpace } from './space.ts';
 
 /**
  * A file to be filled in any order. It knows not which of its bytes are right: whoever fills it checks what an earlier process
@@ -25,12 +27,12 @@ export interface PartialBlob extends AsyncDisposable {
 export interface PartialStore {
   /** Opens or resumes; one at a time of each blob. Throws `no-space` where the disk can't hold what is missing, `too-large`. */
   open(digest: Digest, sizeBytes: number): Promise<PartialBlob>;
+  /** Removes what nobody fills now, and nobody did since `beforeMs` (milliseconds since 1970). */
+  clear(beforeMs: number): Promise<void>;
 }
 
 /** The largest blob that is fetched: 16 GiB, twice the largest image that registries commonly take. */
 export const maxPartialBytes = 16 * 1024 * 1024 * 1024;
-/** Left free on the disk beside what was promised to files that are being filled: the database and logs go on. */
-const reserveBytes = 64 * 1024 * 1024;
 /** Files that earlier processes left; more of them than this, and the ones touched first go. */
 const maxLeftovers = 32;
 /** Read at once when the whole is checked. */
@@ -49,6 +51,14 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
   /** Bytes that open files may still take. */
   const promised = new Map<Digest, number>();
   return {
+    async clear(beforeMs) {
+      for (const name of await readdir(folder)) {
+        const at = (await stat(path.join(folder, name)).catch(() => undefined))?.mtimeMs;
+        if (at === undefined || at >= beforeMs) continue;
+        // Looked at and taken away in one turn of the process: none opens it in between.
+        if (!promised.has(`sha256:${name}`)) rmSync(path.join(folder, name), { force: true });
+      }
+    },
     async open(digest, sizeBytes) {
       if (!isDigest(digest)) throw new TypeError(`Cannot fill blob "${String(digest)}": that is no digest`);
       if (sizeBytes > maxPartialBytes) {
@@ -68,7 +78,7 @@ export async function openPartialStore(directory: string): Promise<PartialStore>
         await checkSpace(
           folder,
           [...promised.values()].reduce((sum, each) => sum + each, 0),
-          digest,
+          `fetch blob ${digest}`,
         );
         // What has another size is of a liar.
         const handle = await open(file, isResumed ? 'r+' : 'w+', 0o600);
@@ -141,6 +151,8 @@ class PartialFile implements PartialBlob {
     }
     if (digest !== `sha256:${hash.digest('hex')}`) return false;
     try {
+      // Of the same size, and touched: however long it took, it came now.
+      await handle.truncate(sizeBytes);
       // Durable before it has its name, and its name after it.
       await handle.sync();
       await mkdir(path.dirname(target), { recursive: true });
@@ -163,16 +175,4 @@ class PartialFile implements PartialBlob {
     this.#parts.closed();
     await this.#parts.handle.close();
   }
-}
-
-/** The disk's word before it is full: nothing is begun that it can't hold. */
-async function checkSpace(folder: string, neededBytes: number, digest: Digest): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (neededBytes + reserveBytes <= free) return;
-  throw new ManifestError(
-    'no-space',
-    `Cannot fetch blob ${digest}: ${neededBytes} bytes are to come, and ${reserveBytes} stay free, of ${free} on the disk; free some space and retry`,
-    { mayRetry: true },
-  );
 }

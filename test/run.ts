@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import path from 'node:path';
+import { ensureDockerRegistry } from './support/docker-registry.ts';
 import { engineWanted, ensureEngine } from './support/private-engine.ts';
 
 const root = path.dirname(import.meta.dirname);
@@ -25,6 +26,8 @@ const files = globSync('test/**/*.test.ts', { cwd: root })
 
 if (lane !== 'fast' && engineWanted()) {
   await ensureEngine();
+  // Here rather than in its tests, which run side by side; where it can't be had they say why.
+  await ensureDockerRegistry();
 } else if (lane !== 'fast') {
   process.stderr.write(
     'HERMESH_TEST_ENGINE=none: the tests that need an engine or a package mirror (*.real, *.long) are left out.\n',

@@ -15,5 +15,4 @@ export { openSecrets } from './secrets.ts';
 export { makeShelf } from './shelf.ts';
 export type { Supply } from './supply.ts';
 export { openSupply } from './supply.ts';
-export { defaultLimitGib, keepSwept, makeSweep, type SweepOptions, type Swept } from './sweep.ts';
-export { openJournal } from './unfinished.ts';
+export { type Journal, openJournal } from './unfinished.ts';

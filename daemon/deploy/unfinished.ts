@@ -23,6 +23,8 @@ export interface Journal {
   begin(project: string, run: Unfinished): void;
   ending(project: string): void;
   end(project: string): void;
+  /** All that was written down, as text: what it names is in use. */
+  texts(): readonly string[];
 }
 
 export function openJournal(rows: UnfinishedRuns): Journal {
@@ -39,6 +41,7 @@ export function openJournal(rows: UnfinishedRuns): Journal {
       if (run) rows.put(project, JSON.stringify({ ...run, isEnding: true }));
     },
     end: (project) => rows.remove(project),
+    texts: () => rows.list().map(({ body }) => body),
   };
 }
 

@@ -1,7 +1,7 @@
 // Operations that build, run and stop what a manifest says, and read what a container logged.
 import { z } from 'zod';
 import { plain } from '#container-ci';
-import { defaultLimitGib } from '#daemon/deploy';
+import { defaultLimitGib } from '#daemon/sweep';
 import type { BuiltImage } from '#manifests';
 import { formatReference, parseReference } from '#manifests/distribution';
 import type { Context } from '../context.ts';
@@ -233,6 +233,9 @@ export const pull = declare({
   },
 });
 
+/** More than a person reads; the sums are of all. */
+const maxToldBlobs = 1_000;
+
 export const prune = declare({
   name: 'prune',
   title: 'Free space in the store',
@@ -247,19 +250,46 @@ export const prune = declare({
     graceHours: z.coerce.number().min(2).max(8_760).default(24).describe('what was used within so many hours stays'),
     dryRun: z.boolean().default(false).describe('say what would go, and remove nothing'),
   }),
-  output: z.object({ sizeBytes: z.int(), neededBytes: z.int(), removed: z.int(), removedBytes: z.int() }),
+  output: z.object({
+    sizeBytes: z.int(),
+    neededBytes: z.int().describe('what something in use leads to'),
+    removed: z.int(),
+    removedBytes: z.int(),
+    blobs: z
+      .array(z.object({ digest: z.string(), sizeBytes: z.int(), usedAt: z.string() }))
+      .describe(`what went or would go, the longest unused first; at most ${maxToldBlobs}`),
+    dryRun: z.boolean(),
+  }),
   hints: 'remove',
   http: { method: 'POST', path: '/api/prunes' },
   command: { words: 'prune', positional: [], examples: ['hermesh prune --dry-run', 'hermesh prune --limit-gib 5'] },
-  text: ({ sizeBytes, neededBytes, removed, removedBytes }) =>
-    `Of ${megabytes(sizeBytes)}, ${megabytes(neededBytes)} are needed; ${removed} blobs go, ${megabytes(removedBytes)}.`,
-  run: (context, { limitGib, graceHours, dryRun }, call) =>
-    context.sweep({
+  text: ({ sizeBytes, neededBytes, removed, removedBytes, blobs, dryRun }) =>
+    [
+      ...(dryRun && blobs.length > 0
+        ? [
+            table(
+              ['BLOB', 'SIZE', 'LAST USED'],
+              blobs.map((one) => [one.digest, megabytes(one.sizeBytes), one.usedAt]),
+            ),
+          ]
+        : []),
+      `Of ${megabytes(sizeBytes)}, ${megabytes(neededBytes)} are needed; ${removed} blobs ${dryRun ? 'would go' : 'went'}, ${megabytes(removedBytes)}.`,
+    ].join('\n'),
+  async run(context, { limitGib, graceHours, dryRun }, { report, signal }) {
+    const { blobs, ...swept } = await context.sweep({
       limitBytes: limitGib * 1024 ** 3,
       graceMs: graceHours * 60 * 60_000,
       isDryRun: dryRun,
-      signal: call.signal,
-    }),
+      report,
+      signal,
+    });
+    const told = blobs.slice(0, maxToldBlobs).map(({ digest, sizeBytes, usedAtMs }) => ({
+      digest,
+      sizeBytes,
+      usedAt: new Date(usedAtMs).toISOString(),
+    }));
+    return { ...swept, blobs: told, dryRun };
+  },
 });
 
 export const logs = declare({

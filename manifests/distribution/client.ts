@@ -13,7 +13,7 @@ import {
 } from './documents.ts';
 import type { RegistryParts } from './http.ts';
 import { pushBlob } from './push-blob.ts';
-import { bytesOf, jsonOf, leave, RegistrySession } from './session.ts';
+import { bytesOf, leave, maxJsonBytes, objectOf, RegistrySession } from './session.ts';
 
 export interface FetchedDocument extends RegistryDocument {
   readonly digest: Digest;
@@ -55,6 +55,8 @@ export interface RegistryClient {
 const maxCuts = 5;
 /** Pages of a list: with 100 a page, more than anybody looks through. */
 const maxPages = 100;
+/** Of all pages together: they are held in memory. */
+const maxListBytes = 16 * 1024 * 1024;
 
 export function openRegistryClient(registry: string, repository: string, parts: RegistryParts): RegistryClient {
   const session = new RegistrySession(registry, parts);
@@ -90,6 +92,7 @@ export function openRegistryClient(registry: string, repository: string, parts: 
 
   const pages = async (first: string, signal: AbortSignal): Promise<{ status: number; values: object[] }> => {
     const values: object[] = [];
+    let bytes = 0;
     for (let place: string | URL | undefined = first; place !== undefined && values.length < maxPages; ) {
       const answer = await session.ask({ method: 'GET', place, scope: pull, signal });
       if (answer.status === 404 && values.length === 0) {
@@ -97,7 +100,10 @@ export function openRegistryClient(registry: string, repository: string, parts: 
         return { status: 404, values };
       }
       if (answer.status !== 200) throw await session.refusal(`list what is in ${where}`, answer);
-      values.push(await jsonOf(answer, session));
+      const page = await bytesOf(answer, maxJsonBytes, session);
+      bytes += page.length;
+      if (bytes > maxListBytes) throw session.lied(`a list of ${where} has more than ${maxListBytes} bytes`);
+      values.push(objectOf(page, session));
       const next = /<([^>]*)>\s*;\s*rel="?next"?/.exec(answer.headers['link'] ?? '')?.[1];
       place = next === undefined ? undefined : session.resolve(next, answer.url);
     }
@@ -157,7 +163,8 @@ export function openRegistryClient(registry: string, repository: string, parts: 
           }
         } catch (error) {
           signal.throwIfAborted();
-          if (error instanceof ManifestError || cuts >= maxCuts) throw error;
+          if (error instanceof ManifestError) throw error;
+          if (cuts >= maxCuts) throw session.cut(error);
         }
         if (offset === size) break;
         cuts += 1;

@@ -3,6 +3,7 @@ import type { BlobStore } from '../blobs.ts';
 import type { Digest } from '../digest.ts';
 import { ManifestError } from '../error.ts';
 import { maxPartialBytes } from '../partial.ts';
+import { checkSpace } from '../space.ts';
 import type { RegistryClient } from './client.ts';
 import { type Descriptor, isElsewhere, maxManifestBytes, parseDocument } from './documents.ts';
 
@@ -24,6 +25,8 @@ const maxAtOnce = 3;
 const maxDepth = 4;
 /** Platforms of an index, and what is beside them. */
 const maxDocuments = 100;
+/** Of all documents of an image together: they are held in memory while its blobs travel, and have some KiB each. */
+const maxDocumentBytes = 16 * 1024 * 1024;
 
 /** Brings an image here, with every platform of an index. Throws what the client throws, `too-large`, or `no-space`. */
 export async function pullImage(
@@ -34,9 +37,11 @@ export async function pullImage(
 ): Promise<Copied> {
   const documents: { digest: Digest; bytes: Uint8Array }[] = [];
   const wanted = new Map<Digest, Descriptor>();
+  let documentBytes = 0;
   const walk = async (what: string, depth: number): Promise<Digest> => {
     const { digest, bytes, config, layers, manifests } = await client.document(what, { signal });
-    if (depth > maxDepth || documents.length >= maxDocuments)
+    documentBytes += bytes.length;
+    if (depth > maxDepth || documents.length >= maxDocuments || documentBytes > maxDocumentBytes)
       throw new ManifestError('invalid-image', `Cannot pull "${reference}": its indexes lead too far`);
     for (const child of manifests) await walk(child.digest, depth + 1);
     for (const one of [...(config ? [config] : []), ...layers]) if (!isElsewhere(one)) wanted.set(one.digest, one);
@@ -44,15 +49,20 @@ export async function pullImage(
     return digest;
   };
   const digest = await walk(reference, 0);
-  const moved = await forEachBlob([...wanted.values()], { signal, report }, async (one, tell) => {
+  let comingBytes = 0;
+  for (const one of wanted.values()) {
     if (one.size > maxPartialBytes)
       throw new ManifestError(
         'too-large',
         `Cannot pull ${one.digest}: it has ${one.size} bytes, at most ${maxPartialBytes}`,
       );
+    if (!(await blobs.has(one.digest))) comingBytes += one.size;
+  }
+  await checkSpace(blobs.directory, comingBytes, `pull "${reference}"`);
+  const moved = await forEachBlob([...wanted.values()], { signal, report }, async (one, tell, either) => {
     if (await blobs.has(one.digest)) return 0;
-    const content = counted(client.blob(one, { signal }), tell);
-    await blobs.write(content, { expected: one.digest, maxBytes: one.size, signal });
+    const content = counted(client.blob(one, { signal: either }), tell);
+    await blobs.write(content, { expected: one.digest, maxBytes: one.size, signal: either });
     return one.size;
   });
   // Children stand before what names them: an image that is here is here whole.
@@ -87,9 +97,9 @@ export async function pushImage(
   };
   await walk(digest, 0);
   for (const one of referrers) await walk(one, 0);
-  const moved = await forEachBlob([...wanted.values()], options, async (one, tell) => {
+  const moved = await forEachBlob([...wanted.values()], options, async (one, tell, either) => {
     const read = (range: { offset: number; length: number }) => counted(readRange(blobs, one, range), tell);
-    const outcome = await client.pushBlob(one, read, { signal, mountFrom });
+    const outcome = await client.pushBlob(one, read, { signal: either, mountFrom });
     return outcome === 'pushed' ? one.size : 0;
   });
   for (const [what, bytes] of documents) {
@@ -116,23 +126,35 @@ async function* counted(content: AsyncIterable<Uint8Array>, tell: (bytes: number
 
 async function forEachBlob(
   wanted: readonly Descriptor[],
-  { report }: Pick<CopyOptions, 'signal'> & { readonly report?: CopyOptions['report'] | undefined },
-  act: (one: Descriptor, tell: (bytes: number) => void) => Promise<number>,
+  { report, signal }: Pick<CopyOptions, 'signal'> & { readonly report?: CopyOptions['report'] | undefined },
+  act: (one: Descriptor, tell: (bytes: number) => void, signal: AbortSignal) => Promise<number>,
 ): Promise<{ sizeBytes: number; movedBytes: number }> {
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
   const sizeBytes = wanted.reduce((sum, { size }) => sum + size, 0);
   let movedBytes = 0;
   let doneBytes = 0;
   const queue = wanted.values();
   const worker = async (): Promise<void> => {
     for (const one of queue) {
-      const moved = await act(one, (bytes) => {
+      const tell = (bytes: number): void => {
         doneBytes += bytes;
         report?.({ doneBytes: Math.min(doneBytes, sizeBytes), sizeBytes });
-      });
+      };
+      const moved = await act(one, tell, either);
       movedBytes += moved;
       if (moved === 0) doneBytes += one.size;
     }
   };
-  await Promise.all(Array.from({ length: maxAtOnce }, worker));
+  // One that fails ends the others, and is told once all have ended: nothing goes on behind.
+  const ended = await Promise.allSettled(
+    Array.from({ length: maxAtOnce }, () =>
+      worker().catch((error: unknown) => {
+        stop.abort(error);
+        throw error;
+      }),
+    ),
+  );
+  if (ended.some(({ status }) => status === 'rejected')) throw stop.signal.reason;
   return { sizeBytes, movedBytes };
 }

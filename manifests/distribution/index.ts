@@ -18,5 +18,5 @@ export type {
 export { formatReference, isLoopback, isRepository, parseReference, type Reference } from './reference.ts';
 export { makeRegistryBases } from './registry-bases.ts';
 export { openRepositories, type Repositories, type Repository } from './repositories.ts';
-export { planSweep, type SweepPlan } from './sweep.ts';
+export { type Links, planRemovals, planSweep, type SweepPlan, type SweepQuestion } from './sweep.ts';
 export { openUploads, type Uploads } from './uploads.ts';

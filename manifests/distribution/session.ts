@@ -62,11 +62,11 @@ export class RegistrySession {
         const answer = await this.#authorized(request);
         if (!passing.has(answer.status)) return answer;
         waitMs = Math.min(Number(answer.headers['retry-after'] ?? 0) * 1000 || 0, maxPauseMs);
-        fault = this.#unreachable(`it answers ${answer.status} (${await textOf(answer)})`);
+        fault = this.unreachable(`it answers ${answer.status} (${await textOf(answer)})`);
       } catch (cause) {
         signal.throwIfAborted();
         if (cause instanceof ManifestError) throw cause;
-        fault = this.#unreachable(messageOf(cause), cause);
+        fault = this.cut(cause);
       }
       if (attempt >= tries) throw fault;
       const backOff = Math.min(maxPauseMs, firstPauseMs * 2 ** (attempt - 1));
@@ -99,11 +99,18 @@ export class RegistrySession {
     const url = location === undefined || !URL.canParse(location, from.href) ? undefined : new URL(location, from);
     if (url === undefined || !['http:', 'https:'].includes(url.protocol))
       throw this.lied(`it leads to "${location ?? 'nowhere'}"`);
+    if (isLoopback(url.host) && !isLoopback(this.registry))
+      throw this.lied(`it leads to "${url.origin}", which is this machine`);
     if (url.protocol === 'http:' && !this.#mayPlain(url.host))
       throw this.lied(`it leads to "${url.origin}", without TLS`);
     url.username = '';
     url.password = '';
     return url;
+  }
+
+  /** What became of a connection, as an error. */
+  cut(cause: unknown): ManifestError {
+    return this.unreachable(messageOf(cause), cause);
   }
 
   lied(state: string, cause?: unknown): ManifestError {
@@ -112,11 +119,12 @@ export class RegistrySession {
     });
   }
 
+  /** A registry elsewhere has no business with what listens on this machine. */
   #mayPlain(host: string): boolean {
-    return isLoopback(host) || (this.#parts.plainHttp ?? []).includes(host);
+    return (isLoopback(host) && isLoopback(this.registry)) || (this.#parts.plainHttp ?? []).includes(host);
   }
 
-  #unreachable(state: string, cause?: unknown): ManifestError {
+  unreachable(state: string, cause?: unknown): ManifestError {
     return new ManifestError('registry-unreachable', `Cannot reach the registry "${this.registry}": ${state}`, {
       cause,
       mayRetry: true,
@@ -184,7 +192,7 @@ export class RegistrySession {
       credentials,
       signal,
     });
-    const value = await jsonOf(asked, this);
+    const value = objectOf(await bytesOf(asked, maxJsonBytes, this), this);
     if (asked.status !== 200) throw this.#closed(`"${realm.host}" gives no token (${asked.status})`);
     const { token, access_token: access } = value as { token?: unknown; access_token?: unknown };
     const found = typeof token === 'string' ? token : access;
@@ -234,20 +242,25 @@ export class RegistrySession {
   }
 }
 
-/** A body that is small, whole; throws `registry-lied` where it is larger. */
+/** A body that is small, whole; throws `registry-lied` where it is larger, `registry-unreachable` where it is cut. */
 export async function bytesOf(answer: HttpAnswer, maxBytes: number, session: RegistrySession): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of answer.body) {
-    size += chunk.length;
-    if (size > maxBytes) throw session.lied(`an answer has more than ${maxBytes} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of answer.body) {
+      size += chunk.length;
+      if (size > maxBytes) throw session.lied(`an answer has more than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof ManifestError || (cause as Error).name === 'AbortError') throw cause;
+    throw session.cut(cause);
   }
   return Buffer.concat(chunks);
 }
 
-export async function jsonOf(answer: HttpAnswer, session: RegistrySession): Promise<object> {
-  const bytes = await bytesOf(answer, maxJsonBytes, session);
+/** A JSON object; throws `registry-lied` where the bytes are none. */
+export function objectOf(bytes: Buffer, session: RegistrySession): object {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));
     if (typeof value === 'object' && value !== null) return value;

@@ -1,12 +1,13 @@
 // Blobs that are being pushed: each a file that grows in order, survives a cut and a crash, and becomes a blob once it is right.
 import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type BlobInfo, keepFile, spaceError, writeAll } from '../blobs.ts';
 import { type Digest, digestOf } from '../digest.ts';
 import { ManifestError } from '../error.ts';
 import { maxPartialBytes } from '../partial.ts';
+import { checkSpace } from '../space.ts';
 
 export interface Uploads {
   /** The id of a new upload to a repository; `bytes` are known to come. Throws `no-space` where the disk can't hold them. */
@@ -27,12 +28,16 @@ export interface Uploads {
   finish(repository: string, id: string, digest: Digest): Promise<BlobInfo | undefined>;
   /** Removes it; false where there is none. */
   cancel(repository: string, id: string): Promise<boolean>;
+  /** Removes those that nobody went on with since `beforeMs` (milliseconds since 1970), and writes now. */
+  clear(beforeMs: number): Promise<void>;
 }
+
+const doing = 'take the upload';
 
 /** Far more than clients push at once; of those that nobody writes the one touched first gives way. */
 const maxUploads = 200;
-/** Left free on the disk: the database and logs go on. */
-const reserveBytes = 64 * 1024 * 1024;
+/** Between two looks at what is left on the disk. */
+const spaceEveryBytes = 16 * 1024 * 1024;
 
 /** The uploads beside a store's folder; those of an earlier process can be gone on with. */
 export function openUploads(directory: string): Uploads {
@@ -67,7 +72,7 @@ export function openUploads(directory: string): Uploads {
     size: sizeOf,
     async begin(repository, bytes = 0) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await checkSpace(folder, bytes);
+      await checkSpace(folder, bytes, doing);
       await makeRoom(folder, (id) => turns.has(id), remove);
       const id = `${randomUUID()}.${markOf(repository)}`;
       await using handle = await open(path.join(folder, id), 'wx', 0o600).catch((error: unknown) => {
@@ -84,11 +89,16 @@ export function openUploads(directory: string): Uploads {
         if (at !== undefined && at !== size) return 'out-of-order';
         await using handle = await open(path.join(folder, id), 'a');
         const known = hashes.get(id);
+        let looked = size;
         for await (const chunk of content) {
           if (size + chunk.length > maxPartialBytes)
             throw new ManifestError('too-large', `Cannot take the upload: it has more than ${maxPartialBytes} bytes`);
           await writeAll(handle, chunk);
           size += chunk.length;
+          if (size - looked >= spaceEveryBytes) {
+            looked = size;
+            await checkSpace(folder, 0, doing);
+          }
           if (known) {
             known.hash.update(chunk);
             known.bytes = size;
@@ -110,6 +120,8 @@ export function openUploads(directory: string): Uploads {
           throw new ManifestError('digest-mismatch', `Cannot keep blob ${digest}: the bytes that came have ${found}`);
         }
         await using handle = await open(file, 'r+');
+        // Of the same size, and touched: however long it took, it came now.
+        await handle.truncate(sizeBytes);
         await keepFile(directory, { file, handle }, digest);
         return { digest, sizeBytes };
       }),
@@ -119,6 +131,13 @@ export function openUploads(directory: string): Uploads {
         if (isThere) await remove(id);
         return isThere;
       }),
+    async clear(beforeMs) {
+      for (const id of await readdir(folder).catch(() => []))
+        await inTurn(id, async () => {
+          const found = await stat(path.join(folder, id)).catch(() => undefined);
+          if (found && found.mtimeMs < beforeMs) await remove(id);
+        });
+    },
   };
 }
 
@@ -150,16 +169,4 @@ async function makeRoom(
   );
   aged.sort((left, right) => left.at - right.at);
   for (const { id } of aged.slice(0, ids.length - maxUploads + 1)) await remove(id);
-}
-
-/** The disk's word before it is full. */
-async function checkSpace(folder: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (bytes + reserveBytes <= free) return;
-  throw new ManifestError(
-    'no-space',
-    `Cannot take the upload: ${bytes} bytes are to come, and ${reserveBytes} stay free, of ${free} on the disk; free some space and retry`,
-    { mayRetry: true },
-  );
 }

@@ -9,7 +9,7 @@ import { makeMemoryBaseSource, openArchive } from '#manifests/bases';
 import { makeRegistryBases, openRegistryClient, pushImage } from '#manifests/distribution';
 import { makeEngineBases } from '../../daemon/bases.ts';
 import { makeRegistryParts } from '../../daemon/registries.ts';
-import { hasDockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { ensureDockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { baseSourceContract } from './base-source.contract.ts';
 import { openFolder, pieces } from './folder.ts';
 
@@ -57,7 +57,7 @@ baseSourceContract('the twin in memory', async () => {
   };
 });
 
-if (hasDockerRegistry()) {
+if ((await ensureDockerRegistry()) === undefined) {
   baseSourceContract('a registry', async () => {
     const { folder, layer, config } = await openImage();
     const registry = await startDockerRegistry();

@@ -1,11 +1,11 @@
 // Debian's docker-registry as a process of a test's own, with the authentication that a test asks for.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually } from './deadline.ts';
+import { ensurePrograms } from './debian-packages.ts';
 
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
@@ -13,9 +13,14 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** Whether the machine has it. */
-export function hasDockerRegistry(): boolean {
-  return existsSync('/usr/bin/docker-registry');
+/** Brings it here with what its tests ask beside it; gives why it can't be had. */
+export function ensureDockerRegistry(): Promise<string | undefined> {
+  return ensurePrograms({
+    'docker-registry': 'docker-registry',
+    skopeo: 'skopeo',
+    htpasswd: 'apache2-utils',
+    openssl: 'openssl',
+  });
 }
 
 /** `auth` is the YAML below `auth:`; files are written beside the configuration, and `DIR` in it stands for their folder. */

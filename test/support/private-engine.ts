@@ -8,12 +8,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { eventually } from './deadline.ts';
+import { findProgram, installPackages, searchPath } from './debian-packages.ts';
 
 const run = promisify(execFile);
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 30_000;
-/** Debian puts the engine where a user's PATH may not reach. */
-const searchPath = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/local/sbin`;
 const inPath = { env: { ...process.env, PATH: searchPath } };
 
 export interface PrivateEngine extends AsyncDisposable {
@@ -261,11 +260,7 @@ export async function ensureEngine(): Promise<void> {
 }
 
 async function findDaemon(): Promise<string> {
-  const find = (): string | undefined =>
-    searchPath
-      .split(':')
-      .map((folder) => path.join(folder, 'dockerd'))
-      .find((file) => existsSync(file));
+  const find = (): string | undefined => findProgram('dockerd');
   const found = find();
   const isRoot = process.getuid?.() === 0;
   if (found !== undefined && isRoot) return found;
@@ -273,29 +268,10 @@ async function findDaemon(): Promise<string> {
   if (!isRoot) throw new Error(`Cannot start a private engine: only root may; ${mend}`);
   if (!existsSync('/etc/debian_version') || !existsSync('/usr/bin/apt-get'))
     throw new Error(`Cannot start a private engine: there is no dockerd, and this is no Debian; ${mend}`);
-  await installEngine();
+  await installPackages('docker.io', 'iptables');
   const installed = find();
   if (installed === undefined) throw new Error(`Cannot start a private engine: docker.io brought no dockerd; ${mend}`);
   return installed;
-}
-
-/** policy-rc.d answers 101 ("forbidden by policy") to Debian's packages, so that none of them starts a service. */
-async function installEngine(): Promise<void> {
-  const policy = '/usr/sbin/policy-rc.d';
-  await using undo = new AsyncDisposableStack();
-  if (!existsSync(policy)) {
-    await writeFile(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-    undo.defer(() => rm(policy, { force: true }));
-  }
-  const apt = async (...args: string[]): Promise<void> => {
-    process.stderr.write(`Installing a container engine for the tests: apt-get ${args.join(' ')} ...\n`);
-    await run('apt-get', args, {
-      env: { ...process.env, PATH: searchPath, DEBIAN_FRONTEND: 'noninteractive' },
-      maxBuffer: 64 << 20,
-    });
-  };
-  await apt('update', '-q');
-  await apt('install', '-y', '-q', '--no-install-recommends', 'docker.io', 'iptables');
 }
 
 /** A process that has ended and wasn't waited for by its parent counts as ended. */

@@ -10,12 +10,12 @@ import { promisify } from 'node:util';
 import { type BlobStore, canonicalJson, type Digest, digestOf, mediaTypes, openBlobStore } from '#manifests';
 import { openRegistryClient, pullImage, pushImage } from '#manifests/distribution';
 import { makeRegistryParts } from '../../../daemon/registries.ts';
-import { hasDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
+import { ensureDockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { gather, openFolder } from '../folder.ts';
 
 const run = promisify(execFile);
 const signal = AbortSignal.timeout(120_000);
-const skip = hasDockerRegistry() ? false : "Debian's docker-registry is not installed";
+const skip = (await ensureDockerRegistry()) ?? false;
 const login = (registry: string, name: string, password: string): string =>
   JSON.stringify({ auths: { [registry]: { auth: Buffer.from(`${name}:${password}`).toString('base64') } } });
 

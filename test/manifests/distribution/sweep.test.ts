@@ -40,7 +40,7 @@ async function openStore() {
     return { digest: await write(manifest, days), parts };
   };
   const plan = (roots: Digest[], limitBytes: number) =>
-    planSweep(blobs, { repositories, roots, limitBytes, usedSinceMs: now - day });
+    planSweep(blobs, { repositories, roots: async () => roots, limitBytes, usedSinceMs: now - day });
   return { blobs, repositories, age, write, image, plan, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
 }
 
