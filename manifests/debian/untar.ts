@@ -74,9 +74,11 @@ async function* readEntries(
     if (count > maxEntries) throw damaged(`more than ${maxEntries} entries`);
     const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? textOf(header, 345, 155) : '';
     const plain = textOf(header, 0, 100);
+    // A long name is cut in its header, there perhaps after a slash: only the whole says what it is of.
+    const name = pax.get('path') ?? longName ?? (prefix === '' ? plain : `${prefix}/${plain}`);
     const entry = {
-      path: safePath(pax.get('path') ?? longName ?? (prefix === '' ? plain : `${prefix}/${plain}`)),
-      type: typeOf(flag, plain, other),
+      path: safePath(name),
+      type: typeOf(flag, name, other),
       mode: numberAt(header, 100, 8) & 0o7777,
       uid: Number(pax.get('uid') ?? numberAt(header, 108, 8)),
       gid: Number(pax.get('gid') ?? numberAt(header, 116, 8)),

@@ -14,6 +14,8 @@ const uid = 1000;
 const pagePort = 8080;
 /** What any step needs beside its toolchain: a shell, and programs that copy. */
 const stepPackages = ['coreutils', 'dash', 'usr-is-merged'];
+/** What npm's package of Node links against; Debian's own brings it along. */
+const nodeLibraries = ['libstdc++6'];
 /** As many as the schema takes of each. */
 const maxEvidence = 50;
 
@@ -67,7 +69,7 @@ function applicationOf(plan: Plan, application: PlannedApplication): ManifestObj
       steps: [
         pruned({
           name: 'build',
-          debian: [...new Set([...stepPackages, ...application.buildPackages])].sort(),
+          debian: [...new Set([...stepPackages, ...application.buildPackages, ...librariesOf(application)])].sort(),
           caches: [...new Set(lockfiles.map(({ kind }) => kind))],
           run: runs,
         }),
@@ -141,6 +143,7 @@ function containerOf(application: PlannedApplication, command: string | undefine
     ? ['nginx-light', 'usr-is-merged']
     : [
         ...application.runPackages,
+        ...librariesOf(application),
         ...(needsShell ? ['dash'] : []),
         ...(usesBins || needsShell ? ['coreutils'] : []),
         'usr-is-merged',
@@ -162,6 +165,10 @@ function containerOf(application: PlannedApplication, command: string | undefine
     working_directory: folder === destination ? undefined : folder,
     user: user ?? (image ? undefined : `${uid}:${uid}`),
   });
+}
+
+function librariesOf({ runtime }: PlannedApplication): readonly string[] {
+  return runtime.node === undefined ? [] : nodeLibraries;
 }
 
 function commandOf(application: PlannedApplication): readonly string[] | undefined {

@@ -1,4 +1,5 @@
 // What a builder says of an image it made, all at once: signature, provenance, bill of materials, each signed and kept beside it.
+import type { LockedPackage } from '#manifests/debian';
 import type { Manifest } from '#manifests/schema';
 import { type Component, catalogueImage, readerOf, type SourceLock } from '#manifests/supply/catalogue';
 import type { BlobStore } from '../blobs.ts';
@@ -66,7 +67,11 @@ export async function attestImage(
     sbom: async () =>
       makeSbom(
         name,
-        await catalogueImage({ layers: parts.layers, packages: planned.packages, sources: locks }, blobs, { signal }),
+        await catalogueImage(
+          { layers: parts.layers, packages: planned.packages, toolchains: toolchainsOf(planned), sources: locks },
+          blobs,
+          { signal },
+        ),
       ),
   };
   return await Promise.all(
@@ -96,7 +101,7 @@ async function factsOf(
     manifestDigest,
     buildKey: planned.buildKey,
     packages: planned.packages,
-    toolchains: steps.flatMap(({ toolchain }) => toolchain),
+    toolchains: toolchainsOf(planned),
     base: baseOf(planned, parts),
     sources: Object.fromEntries(Object.entries(planned.sources).map(([name, { digest }]) => [name, digest])),
     files: Object.fromEntries(
@@ -112,6 +117,10 @@ async function factsOf(
     ),
     artifacts: (await Promise.all(locks.filter(({ path }) => read.has(path)).map(componentsOf))).flat(),
   };
+}
+
+function toolchainsOf({ steps }: PlannedImage): LockedPackage[] {
+  return Object.values(steps).flatMap((one) => Object.values(one).flatMap(({ toolchain }) => toolchain));
 }
 
 /** A folder that is a base has the digest of its layer; nothing of where it lies on this host is told. */

@@ -2,7 +2,7 @@
 import type { LockedPackage } from '#manifests/debian';
 import type { BlobStore } from '../../blobs.ts';
 import { type Component, mergeComponents } from './component.ts';
-import { lockedComponents } from './debian.ts';
+import { linkedComponents, lockedComponents } from './debian.ts';
 import { readerOf } from './readers.ts';
 import { type Find, type LayerCatalogue, type ScannedLayer, scanLayer, type Unread } from './scan.ts';
 
@@ -27,6 +27,8 @@ export async function catalogueImage(
     /** From the bottom. */
     readonly layers: readonly ScannedLayer[];
     readonly packages: readonly LockedPackage[];
+    /** Packages that its build steps ran with: libraries among them that exist as source may have become part of it. */
+    readonly toolchains?: readonly LockedPackage[];
     readonly sources: readonly SourceLock[];
   },
   blobs: BlobStore,
@@ -49,6 +51,7 @@ export async function catalogueImage(
   const components = mergeComponents([
     ...withoutAsides([...visible, ...sources], visible),
     ...withLicenses(lockedComponents(image.packages), layers),
+    ...linkedComponents(image.toolchains ?? []),
   ]);
   return { components: withLicenses(components, layers), unread };
 }

@@ -26,6 +26,19 @@ export function lockedComponents(packages: readonly LockedPackage[]): Component[
   });
 }
 
+/**
+ * Packages of a step's toolchain whose content is source that compilers put into programs, as Debian names them: libraries of Go and
+ * Rust. Which of them a program really has isn't told, so they are optional; a vulnerability in one counts all the same.
+ */
+export function linkedComponents(toolchains: readonly LockedPackage[]): Component[] {
+  return lockedComponents(toolchains.filter(({ name }) => sourceLibrary.test(name))).map((one) => ({
+    ...one,
+    scope: 'optional',
+  }));
+}
+
+const sourceLibrary = /^(?:golang-.+-(?:dev|src)|librust-.+-dev|libstd-rust-dev)$/;
+
 function debianComponent(
   name: string,
   version: string,

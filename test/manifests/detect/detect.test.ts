@@ -52,6 +52,27 @@ for (const { name, files, plan } of shapes) {
   });
 }
 
+test("an exact Node has the library it is linked against, in its step and in its container; Debian's brings its own", async () => {
+  const of = (node: string) => {
+    const files = {
+      'package.json': JSON.stringify({ name: 'a', scripts: { start: 'node a.js' }, engines: { node } }),
+      'a.js': '',
+    };
+    const text = JSON.stringify(manifestOf(detectProject(makeProjectTree(files))));
+    const { applications, containers } = parseManifest(text, { file: 'manifest.json' });
+    return [applications['a']?.build.steps[0]?.debian, containers['a']?.debian].map((all) =>
+      all?.includes('libstdc++6'),
+    );
+  };
+  assert.deepEqual(
+    [of('24.21.0'), of('18')],
+    [
+      [true, true],
+      [false, false],
+    ],
+  );
+});
+
 test('what decides has evidence: each application, and each value of it, names its file', () => {
   for (const { name, files } of shapes) {
     for (const application of detectProject(makeProjectTree(files)).applications) {

@@ -118,6 +118,21 @@ test('an installed package has the hash of its lock, and what was locked for dev
   );
 });
 
+test('libraries that are there as source count for what was compiled with them; the compiler and its like do not', async () => {
+  await using store = await openStore();
+  const layer = await layerOf(store.blobs, { 'srv/app/program': 'x' });
+  const names = ['gcc-12', 'golang-1.19-go', 'golang-1.19-src', 'golang-github-go-chi-chi-dev', 'librust-serde-dev'];
+  const toolchains = names.map((name) => ({ ...locked, name }));
+  const layers = [{ digest: layer, compression: 'none' as const }];
+  const { components } = await catalogueImage({ layers, packages: [], toolchains, sources: [] }, store.blobs, {
+    signal,
+  });
+  assert.deepEqual(
+    components.map(({ name, scope, hashes }) => [name, scope, Object.keys(hashes)]),
+    names.slice(2).map((name) => [name, 'optional', ['SHA-256']]),
+  );
+});
+
 test('a Debian package that shares the documentation of another has its licences', async () => {
   await using store = await openStore();
   await using folder = await openFolder({ 'usr/share/doc/base/copyright': copyright });
