@@ -74,10 +74,8 @@ export interface Scratch extends AsyncDisposable {
 
 /** Notes are indexes of layers; a package set of 100,000 paths stays below. */
 const maxNoteBytes = 64 * 1024 * 1024;
-/** Ranges that other stacks ask for are read at once. */
-const rangePieceBytes = 1024 * 1024;
-/** What comes in smaller pieces is written, and summed, so much at a time. */
-const gatheredBytes = 1024 * 1024;
+/** Ranges are read at once, and what comes in smaller pieces is written, and summed, so much at a time. */
+const pieceBytes = 1024 * 1024;
 const noSpaceCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** A use is written down this seldom: a store that is only read isn't worn out. */
@@ -261,9 +259,7 @@ class DiskStore implements SweepableStore {
 
   async scratch(): Promise<Scratch> {
     const file = path.join(this.#temporary, randomUUID());
-    const handle = await open(file, 'wx+', 0o600).catch((error: unknown) => {
-      throw spaceError(error);
-    });
+    const handle = await open(file, 'wx+', 0o600).catch((error: unknown) => Promise.reject(spaceError(error)));
     return {
       file,
       handle,
@@ -315,7 +311,7 @@ async function* readRange(
 ): AsyncIterable<Uint8Array> {
   await using handle = await open(file, 'r');
   for (let at = 0; at < length; ) {
-    const piece = Buffer.allocUnsafeSlow(Math.min(rangePieceBytes, length - at));
+    const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, length - at));
     const { bytesRead } = await handle.read(piece, 0, piece.byteLength, offset + at);
     if (bytesRead === 0) return;
     at += bytesRead;
@@ -338,14 +334,14 @@ async function* gatherPieces(
   let size = 0;
   for await (const chunk of content) {
     signal.throwIfAborted();
-    const isLarge = chunk.length >= gatheredBytes / 4;
-    if (gathered !== undefined && size > 0 && (isLarge || size + chunk.length > gatheredBytes)) {
+    const isLarge = chunk.length >= pieceBytes / 4;
+    if (gathered !== undefined && size > 0 && (isLarge || size + chunk.length > pieceBytes)) {
       yield gathered.subarray(0, size);
       size = 0;
     }
     if (isLarge) yield chunk;
     else {
-      gathered ??= Buffer.allocUnsafeSlow(gatheredBytes);
+      gathered ??= Buffer.allocUnsafeSlow(pieceBytes);
       gathered.set(chunk, size);
       size += chunk.length;
     }

@@ -1,11 +1,11 @@
 // What this stack tells the mesh that it holds: of each image its blobs, its manifest and what is attested of it, as it is now.
 import { z } from 'zod';
 import type { RecordChange } from '#daemon/records';
-import { type BlobStore, canonicalJson, type Digest, isDigest, ManifestError } from '#manifests';
+import { type BlobStore, type Digest, isDigest, ManifestError, type SweepableStore } from '#manifests';
 import type { Repositories } from '#manifests/distribution';
 import type { Registry } from '#registry';
 import { type Exchange, type Holding, holdingKind } from '#registry/exchange';
-import type { BuildRecord } from '../kinds.ts';
+import type { AttestationRecord, BuildRecord } from '../kinds.ts';
 
 /** As the distribution specification has it. */
 const maxManifestBytes = 4 * 1024 * 1024;
@@ -17,7 +17,7 @@ const descriptor = z.object({ digest, size: z.int().min(0) });
 const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(1_000) });
 export type ImageManifest = z.output<typeof manifestSchema>;
 
-export interface Holdings extends AsyncDisposable {
+export interface Holdings extends Disposable {
   /** The records that say which of these images are here; `manifest` is theirs, where no record says so yet. */
   of(images: readonly string[], manifest?: Digest): Promise<readonly RecordChange[]>;
   /** Brings the records in line with the store: at the start, as much may have happened to its files, and after a sweep. */
@@ -27,7 +27,7 @@ export interface Holdings extends AsyncDisposable {
 }
 
 interface Parts {
-  readonly blobs: BlobStore;
+  readonly blobs: SweepableStore;
   readonly exchange: Pick<Exchange, 'describe'>;
   readonly registry: Pick<Registry, 'stack' | 'write' | 'directory'>;
   readonly documents: Pick<Repositories, 'document'>;
@@ -38,7 +38,7 @@ interface Parts {
 
 export function makeHoldings({ blobs, exchange, registry, documents, attachedTo, onFault }: Parts): Holdings {
   const went = new Set<Digest>();
-  let correcting: Promise<void> | undefined;
+  let telling: NodeJS.Immediate | undefined;
   let isOver = false;
 
   const describe = async (image: Digest, given: Digest | undefined): Promise<Holding | undefined> => {
@@ -50,32 +50,23 @@ export function makeHoldings({ blobs, exchange, registry, documents, attachedTo,
     const layers = manifest.layers.map((layer) => layer.digest);
     // What is needed to know what it is stands before what it is made of: of a record that is full, layers are left out.
     const all = [image, manifest.config.digest, ...manifests, ...attested, ...layers];
-    return await exchange.describe(all);
+    const told = await exchange.describe(all);
+    // It may have gone while the rest was looked at: without it nobody has an image.
+    return told.blobs.some(([hex]) => image.endsWith(hex)) ? told : undefined;
   };
 
-  const own = () =>
-    registry.directory.list<Holding>({ kind: holdingKind.name, stack: registry.stack, includeUnreachable: true });
+  const ownOf = <Body>(kind: string) =>
+    registry.directory.list<Body>({ kind, stack: registry.stack, includeUnreachable: true });
+  const own = () => ownOf<Holding>(holdingKind.name);
 
-  const renew = async (images: Iterable<string>): Promise<void> => {
-    const told = new Map(own().map(({ name, body }) => [name, body]));
-    for (const image of images) {
-      if (isOver) return;
-      const body = isDigest(image) ? await describe(image, undefined) : undefined;
-      const before = told.get(image);
-      if (isOver || canonicalJson(body ?? null) === canonicalJson(before ?? null)) continue;
-      registry.write([{ kind: holdingKind.name, name: image, body }]);
-    }
-  };
-
-  const renewAfter = async (): Promise<void> => {
-    while (went.size > 0 && !isOver) {
-      const names = new Set([...went].map((blob) => blob.slice('sha256:'.length)));
-      went.clear();
-      await renew(
-        own()
-          .filter(({ body }) => body.blobs.some(([hex]) => names.has(hex)))
-          .map(({ name }) => name),
-      );
+  /** Nothing is read for it, which would count as a use: what of a record is there still is told on. */
+  const follow = (isHere: (blob: Digest) => boolean): void => {
+    for (const { name, body } of own()) {
+      const left = body.blobs.filter(([hex]) => isHere(`sha256:${hex}`));
+      // Without its manifest nobody has an image.
+      const isGone = !left.some(([hex]) => name.endsWith(hex));
+      if (left.length === body.blobs.length && !isGone) continue;
+      registry.write([{ kind: holdingKind.name, name, body: isGone ? undefined : { blobs: left } }]);
     }
   };
 
@@ -89,24 +80,35 @@ export function makeHoldings({ blobs, exchange, registry, documents, attachedTo,
       return changes;
     },
     async correct() {
-      const builds = registry.directory.list<BuildRecord>({
-        kind: 'build',
-        stack: registry.stack,
-        includeUnreachable: true,
-      });
-      await renew(new Set([...own().map(({ name }) => name), ...builds.map(({ body }) => body.digest)]));
+      const here = new Set<string>();
+      for await (const { digest: blob } of blobs.list()) here.add(blob);
+      if (isOver) return;
+      follow((blob) => here.has(blob));
+      for (const { kind, name, body } of ownOf<AttestationRecord>('attestation'))
+        if (!body.attestations.some(([blob]) => here.has(blob))) registry.write([{ kind, name, body: undefined }]);
+      const told = new Set(own().map(({ name }) => name));
+      for (const image of new Set(ownOf<BuildRecord>('build').map(({ body }) => body.digest))) {
+        const body =
+          here.has(image) && !told.has(image) && isDigest(image) ? await describe(image, undefined) : undefined;
+        if (body && !isOver) registry.write([{ kind: holdingKind.name, name: image, body }]);
+      }
     },
     gone(blob) {
       went.add(blob);
-      correcting ??= renewAfter()
-        .catch(onFault)
-        .finally(() => {
-          correcting = undefined;
-        });
+      // Those that go in one turn are told of together.
+      telling ??= setImmediate(() => {
+        telling = undefined;
+        try {
+          if (!isOver) follow((one) => !went.has(one));
+        } catch (error) {
+          onFault(error);
+        }
+        went.clear();
+      });
     },
-    async [Symbol.asyncDispose]() {
+    [Symbol.dispose]() {
       isOver = true;
-      await correcting;
+      clearImmediate(telling);
     },
   };
 }

@@ -12,7 +12,7 @@ export interface RootSources {
 }
 
 /** Kinds of record that say what is here, what was, or what was found of it: they follow the store, and keep nothing in it. */
-const followers: readonly string[] = [holdingKind.name, 'tombstone', 'check', 'step-result'];
+const followers: readonly string[] = [holdingKind.name, 'attestation', 'tombstone', 'check', 'step-result'];
 
 /**
  * Whatever a record, a label or the journal calls by a digest counts: builds, manifests, runs and their images, bases, and kinds that are yet to come. An image that was pulled counts while it was used since `pulledSinceMs` (milliseconds since 1970), and

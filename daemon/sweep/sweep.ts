@@ -4,7 +4,6 @@ import type { Holdings } from '#daemon/deploy';
 import type { Digest, PartialStore, SweepableStore } from '#manifests';
 import { planSweep, type Repositories, type Uploads } from '#manifests/distribution';
 import type { Registry } from '#registry';
-import { type Holding, holdingKind } from '#registry/exchange';
 import { type RootSources, rootsOf } from './roots.ts';
 import type { Uses } from './uses.ts';
 
@@ -32,7 +31,7 @@ interface Parts extends RootSources {
   readonly uploads: Pick<Uploads, 'clear'>;
   readonly repositories: Repositories;
   readonly registry: RootSources['registry'] & Pick<Registry, 'write'>;
-  readonly holdings: Pick<Holdings, 'of'>;
+  readonly holdings: Pick<Holdings, 'correct'>;
   readonly uses: Pick<Uses, 'since'>;
   readonly now: () => number;
 }
@@ -72,23 +71,11 @@ export function makeSweep(parts: Parts): (options: SweepOptions) => Promise<Swep
     if (!isDryRun) {
       await parts.uploads.clear(began - abandonedMs);
       await parts.partials.clear(began - abandonedMs);
-      await correctHoldings(parts);
+      await parts.holdings.correct();
     }
     const removedBytes = gone.reduce((sum, one) => sum + one.sizeBytes, 0);
     return { sizeBytes, neededBytes, removed: gone.length, removedBytes, blobs: gone };
   };
-}
-
-/** A record says what is here: what went or rotted is said no longer. Looking for it counts as no use. */
-async function correctHoldings({ blobs, holdings, registry }: Parts): Promise<void> {
-  const here = new Set<string>();
-  for await (const { digest } of blobs.list()) here.add(digest);
-  const own = registry.directory.list<Holding>({ kind: holdingKind.name, stack: registry.stack });
-  for (const { name, body } of own) {
-    if (here.has(name) && body.blobs.every(([hex]) => here.has(`sha256:${hex}`))) continue;
-    const [change] = await holdings.of([name]);
-    registry.write([change ?? { kind: holdingKind.name, name, body: undefined }]);
-  }
 }
 
 /** Sweeps now and then until it is disposed of; what goes wrong is told, and tried again the next time. */

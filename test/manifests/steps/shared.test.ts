@@ -39,7 +39,7 @@ test("others' results are taken once stacks of two declared operators agree and 
   assert.equal(vouchedResult([a, b, claim('c', two)]), undefined);
 });
 
-test('the order in which claims come decides nothing', () => {
+test('the order in which claims come decides nothing', async () => {
   const claims = fc.array(
     fc.record({
       stack: fc.constantFrom('a', 'b', 'c', 'd'),
@@ -49,7 +49,7 @@ test('the order in which claims come decides nothing', () => {
     }),
     { maxLength: 6 },
   );
-  fc.assert(
+  await fc.assert(
     fc.property(claims, fc.infiniteStream(fc.nat()), (drawn, chance) => {
       const all = drawn.map((each) => claim(each.stack, each.layer, each));
       const shuffled = all
