@@ -27,6 +27,8 @@ export interface ZoneWiring {
   readonly signal: AbortSignal;
   readonly reach: (stack: StackId, options: { signal: AbortSignal }) => Promise<void>;
   readonly exchange: (stack: StackId) => Promise<void>;
+  /** Whom this stack speaks for its zone with has changed. */
+  readonly regrouped: () => void;
 }
 
 /** The zones of this registry, at work until the signal is aborted. */
@@ -68,5 +70,6 @@ export function openZones(wiring: ZoneWiring): Zones {
     write: (name, body) => ownFeed.write([{ kind: 'zone', name, body }]),
     reach: wiring.reach,
     exchange: wiring.exchange,
+    regrouped: wiring.regrouped,
   });
 }

@@ -148,8 +148,12 @@ class OpenRegistry implements Registry {
       isMember: isNear,
       chance,
       members: () => members.around(),
-      candidates: () =>
-        members.near().filter((stack) => members.presence(stack).state !== 'down' && this.#connections.isNear(stack)),
+      candidates: () => {
+        const near = members.near().filter((stack) => this.#connections.isNear(stack));
+        const running = near.filter((stack) => members.presence(stack).state !== 'down');
+        // Who sees nobody any more may be the one who was cut off: then all are worth a try.
+        return running.length > 0 ? running : near;
+      },
       rosterDigest: () => membership.roster.digest,
     };
     this.#replica = new Replica(feeds, around, replicate, clock.monotonic());
@@ -214,7 +218,8 @@ class OpenRegistry implements Registry {
         news.cutOff();
       },
     });
-    const keptFor = makeKept(self, () => members.near(), { observersOf, subjectsOf });
+    const fellows = (): readonly StackId[] => this.#zones?.fellows ?? [];
+    const keptFor = makeKept(self, () => members.near(), { observersOf, subjectsOf }, fellows);
     this.#connections = new Connections({
       network,
       log,
@@ -257,6 +262,7 @@ class OpenRegistry implements Registry {
       signal,
       reach: (stack, until) => this.reach(stack, until),
       exchange: (stack) => this.#spread.exchange(stack),
+      regrouped: () => this.#connections.check(),
     });
     this.#watch.refresh();
     this.#renewal = new Renewal({

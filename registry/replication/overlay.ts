@@ -25,16 +25,18 @@ export function keptOf(
   return new Set(ring.filter((stack) => stack !== self));
 }
 
-/** As `keptOf`, computed anew only where `key` is another one: it stands for the members. */
+/** As `keptOf` and some more, computed anew only where `key` is another one: it stands for the members. */
 export function makeKept(
   self: StackId,
   members: () => readonly StackId[],
   rings: { readonly observersOf: Ring; readonly subjectsOf: Ring },
+  more: () => readonly StackId[],
 ): (key: string) => ReadonlySet<StackId> {
   let known: { readonly key: string; readonly kept: ReadonlySet<StackId> } | undefined;
   return (key) => {
     if (known?.key !== key) known = { key, kept: keptOf(self, members(), rings) };
-    return known.kept;
+    const others = more();
+    return others.length === 0 ? known.kept : new Set([...known.kept, ...others]);
   };
 }
 

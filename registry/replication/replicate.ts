@@ -63,7 +63,7 @@ export interface Surroundings {
   isMember(stack: StackId): boolean;
   /** All members of the own zone, this stack among them. */
   members(): readonly StackId[];
-  /** What anti-entropy may ask: the other members that aren't known to be down, connected or not. */
+  /** What anti-entropy may ask: the other members that aren't known to be down, connected or not; all where every one is. */
   candidates(): readonly StackId[];
   /** Changes with the roster. */
   rosterDigest(): string;
@@ -264,11 +264,10 @@ export class Replica {
   }
 
   /** A pull ended, well or not; what was heard of meanwhile is pulled next. */
-  pulled(feed: string, from: StackId, now: number): Deed[] {
-    return this.#pulls.ended(feed, from, now).map((next) => ({ type: 'pull', feed, from: next }));
-  }
+  pulled = (feed: string, from: StackId, now: number): Deed[] =>
+    this.#pulls.ended(feed, from, now).map((next) => ({ type: 'pull', feed, from: next }));
 
-  /** Whether that feed is being pulled, or any. */
+  /** Whether that feed, or any, is being pulled. */
   isPulling(feed?: string): boolean {
     return this.#pulls.has(feed);
   }
@@ -287,6 +286,12 @@ export class Replica {
       if (peer !== undefined) deeds.push({ type: 'exchange', with: peer });
     }
     return deeds;
+  }
+
+  /** A member of the round couldn't be reached: one that is connected is asked in its place, or a mesh that lost most would lose touch. */
+  instead(connected: readonly StackId[]): Deed[] {
+    const near = connected.filter((stack) => this.#around.isMember(stack));
+    return near.splice(this.#around.chance() * near.length, 1).map((peer) => ({ type: 'exchange', with: peer }));
   }
 
   #take(delta: VerifiedDelta, from: StackId, now: number): Deed[] {

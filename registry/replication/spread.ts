@@ -142,7 +142,7 @@ export class Spread {
     }
     this.#exchanging.add(peer);
     try {
-      if (!this.#parts.network.connected().includes(peer)) await this.#parts.reach(peer, this.#parts);
+      if (!this.#parts.network.connected().includes(peer)) await this.#reach(peer);
       await this.#compare(peer);
       this.#parts.replica.compared();
       this.#guarded('an exchange ended', () => this.#parts.exchanged(peer));
@@ -155,6 +155,16 @@ export class Spread {
         this.#waiting.delete(next);
         void this.exchange(next);
       }
+    }
+  }
+
+  async #reach(peer: StackId): Promise<void> {
+    const { network, replica, reach, signal } = this.#parts;
+    try {
+      await reach(peer, { signal });
+    } catch (error) {
+      this.do(replica.instead(network.connected()));
+      throw error;
     }
   }
 

@@ -85,6 +85,8 @@ export interface ZonesParts extends Pick<FinderParts, 'judge' | 'network' | 'clo
   readonly reach: (stack: StackId, options: { signal: AbortSignal }) => Promise<void>;
   /** Brings roster and heads up to date with a connected member. */
   readonly exchange: (stack: StackId) => Promise<void>;
+  /** `fellows` has changed. */
+  readonly regrouped: () => void;
 }
 
 type FinderMember = (
@@ -102,6 +104,7 @@ export class Zones {
   #zones: ReadonlyMap<string, readonly StackId[]> = new Map();
   #ranks = new Map<string, readonly StackId[]>();
   #isGateway = false;
+  #fellows: readonly StackId[] = [];
   /** What this stack wrote last, and when, in milliseconds of the monotonic clock. */
   #last: { readonly summary: Summary; readonly at: number } | undefined;
   #cancelTimer = (): void => undefined;
@@ -122,6 +125,14 @@ export class Zones {
     this.#sort();
     signal.addEventListener('abort', () => this.#cancelTimer());
     this.#schedule();
+  }
+
+  /**
+   * Where this stack is a gateway, the others of its zone. They stay connected, so that they hear of one another whatever becomes of
+   * the rest: what each of them says of the zone goes to all others.
+   */
+  get fellows(): readonly StackId[] {
+    return this.#fellows;
   }
 
   /** The zone of this stack. */
@@ -226,14 +237,30 @@ export class Zones {
     this.#sort();
     const zone = this.own;
     const stacks = this.#zones.get(zone) ?? [];
-    const isUp = (stack: StackId): boolean => stack === self || stateOf(stack) === 'up';
-    const speakers = (): StackId[] => stacks.filter((stack) => isUp(stack) && member(stack)?.role !== 'viewer');
-    this.#isGateway = this.#others().length > 0 && gatewaysOf(zone, speakers()).includes(self);
+    const may = this.#others().length === 0 ? [] : stacks.filter((stack) => member(stack)?.role !== 'viewer');
+    const gateways = gatewaysOf(
+      zone,
+      may.filter((stack) => stack === self || stateOf(stack) === 'up'),
+    );
+    this.#isGateway = gateways.includes(self);
+    // Those of whom nothing was heard yet are among them: nobody else may tell this stack that they run.
+    const first = gatewaysOf(
+      zone,
+      may.filter((stack) => stack === self || stateOf(stack) !== 'down'),
+    );
+    const groups = [gateways, first].filter((group) => group.includes(self));
+    this.#regroup([...new Set(groups.flat())].filter((stack) => stack !== self).sort());
     this.#speak(zone, stacks);
     for (const { stack, name } of ownersOf(zoneKind.name, recordNameOf(zone))) {
       const wire = feeds.served.proven(stack, zoneKind.name, name);
       if (wire) this.#summaries.take(wire);
     }
+  }
+
+  #regroup(fellows: readonly StackId[]): void {
+    if (fellows.join() === this.#fellows.join()) return;
+    this.#fellows = fellows;
+    this.#parts.regrouped();
   }
 
   #speak(zone: string, stacks: readonly StackId[]): void {
