@@ -121,7 +121,8 @@ test('an image is run by digest on a stack without the sources, as attested, aft
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(ran.stderr, /^\d+ of \d+ bytes are here \(100 %\)$/m);
   const [theirs, own] = (await holds(paris, image)).map(({ body }) => body.blobs.map(([hex]) => hex).sort());
-  assert.deepEqual(own, theirs, 'manifest, signature, provenance and bill came along, and are told of');
+  const missing = theirs?.filter((hex) => !own?.includes(hex));
+  assert.deepEqual(missing, [], 'manifest, signature, provenance and bill came along, and are told of');
   // Image, config, manifest, at least one layer, and three attestations of two blobs each.
   assert.ok((own?.length ?? 0) >= 10, String(own));
 
