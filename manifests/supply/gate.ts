@@ -127,7 +127,7 @@ function reproductions(facts: ImageFacts, wanted: number): Reason[] {
     {
       what: 'reproductions',
       message: `${found} of ${wanted} builders of other declared operators got the same image`,
-      mend: `rebuild it on a stack of another operator ("hermesh rebuild ${facts.digest} --on STACK")`,
+      mend: `on a stack of another operator: hermesh rebuild ${facts.digest} FILE`,
     },
   ];
 }
