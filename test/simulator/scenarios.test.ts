@@ -62,6 +62,14 @@ test('four zones know one another, and a record of another zone is found within 
   assert.ok((outcome['findP50Ms'] ?? Number.NaN) < 1_000, JSON.stringify(outcome));
 });
 
+test('of two zones of 400 that lost all but their gateways these stay up to one another', async () => {
+  const { shown, convergence } = await holds({
+    ...{ scenario: 'change', stacks: 800, zones: 2, wholeZones: 0, minutes: 7, changes: 4 },
+  });
+  assert.deepEqual(Object.keys(shown), ['up']);
+  assert.ok((convergence['calm']?.last.worst ?? Number.NaN) < 1_000, JSON.stringify(convergence));
+});
+
 test('wall clocks off by an hour and jumping by a year lose nothing (failure mode 11)', async () => {
   await holds({ scenario: 'skew', stacks: 16, minutes: 2, changes: 30 });
 });
