@@ -141,17 +141,16 @@ class OpenRegistry implements Registry {
     this.#belonging.begin();
     const isMember = (stack: StackId): boolean => membership.valid(stack) !== undefined;
     const chance = (): number => Buffer.from(random(4)).readUInt32BE(0) / 2 ** 32;
-    const isNear = (stack: StackId): boolean => membership.isNear(stack);
     const around = {
       self,
       mesh: () => membership.roster.mesh,
-      isMember: isNear,
+      isMember: (stack: StackId) => membership.isNear(stack),
       chance,
       members: () => members.around(),
+      // Who sees nobody any more may be the one who was cut off: then all are worth a try.
       candidates: () => {
         const near = members.near().filter((stack) => this.#connections.isNear(stack));
         const running = near.filter((stack) => members.presence(stack).state !== 'down');
-        // Who sees nobody any more may be the one who was cut off: then all are worth a try.
         return running.length > 0 ? running : near;
       },
       rosterDigest: () => membership.roster.digest,
