@@ -116,6 +116,7 @@ export function makeStepKey(step: BuildStep, inputs: StepInputs): Digest {
 
 /** The layer that a part of an application goes into. */
 export function layerOf(manifest: Manifest, application: string, part: string): BuildStep['layer'] {
-  const step = manifest.applications[application]?.build.steps.find(({ name }) => name === part);
-  return step?.layer ?? 'application';
+  const { source, build } = manifest.applications[application] ?? {};
+  const step = build?.steps.find(({ name }) => name === part);
+  return (part === 'source' ? source?.layer : step?.layer) ?? 'application';
 }

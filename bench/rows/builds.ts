@@ -203,15 +203,15 @@ async function temporary(): Promise<string> {
 
 /** A manifest and a Dockerfile that say the same: the base, and a layer for each folder. */
 async function writeRecipes(at: string, project: string, base: { configDigest: string; tag: string }, parts: string[]) {
-  const names = parts.map((name) => ({ name, layer: name === 'deps' ? 'dependencies' : 'application' }));
+  const layerOf = (name: string): string => (name === 'deps' ? 'dependencies' : 'application');
   const manifest = {
     manifest_version: '1.0',
     project: { name: project },
-    applications: Object.fromEntries(names.map(({ name }) => [name, { source: { path: name } }])),
+    applications: Object.fromEntries(parts.map((name) => [name, { source: { path: name, layer: layerOf(name) } }])),
     containers: {
       web: {
         base: { kind: 'engine', image: base.configDigest },
-        applications: Object.fromEntries(names.map(({ name }) => [name, { destination: `/srv/${name}` }])),
+        applications: Object.fromEntries(parts.map((name) => [name, { destination: `/srv/${name}` }])),
         command: ['/bin/sh'],
       },
     },

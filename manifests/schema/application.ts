@@ -16,12 +16,17 @@ import {
 } from './primitives.ts';
 
 /** Files of the project, by folder; patterns are globs relative to `path`. */
+/** Layers from the one that changes least to the one that changes most. */
+const layer = z.enum(['runtime', 'dependencies', 'application']);
+
 const source = z.strictObject({
   path: relativePath.default('.'),
   include: z.array(text).max(100).default(['**']),
   exclude: z.array(text).max(100).default([]),
   /** Modes by pattern, where those of the checkout don't say it; of those that fit, the longest pattern counts. */
   modes: z.record(text, mode).default({}),
+  /** The layer that it goes into, where that isn't `application`: what seldom changes isn't packed and moved again. */
+  layer: layer.optional(),
 });
 
 /** What `manifest init` found, and why; it changes nothing. */
@@ -72,9 +77,6 @@ const lockfile = z.strictObject({
   /** Of the file, where only exactly this one may be used. */
   digest: digest.optional(),
 });
-
-/** Layers from the one that changes least to the one that changes most. */
-const layer = z.enum(['runtime', 'dependencies', 'application']);
 
 /**
  * A command that runs in a container without network, with the source read-only at /src, and leaves its result in /out.

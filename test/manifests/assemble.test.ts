@@ -122,6 +122,30 @@ test('results of steps stand where the application does, in their layers, above 
   assert.deepEqual([config.WorkingDir, config.ExposedPorts], ['/srv/app', { '8080/tcp': {} }]);
 });
 
+test('a source may say its layer: what lies there is left alone when the rest changes', async () => {
+  await using folder = await openFolder({ 'vendor/lib': 'a library', 'app/main': 'first' });
+  await using store = await openFolder();
+  const trial = { directory: folder.path, blobs: await openBlobStore(store.path) };
+  const split = {
+    applications: {
+      app: { source: { path: 'app' } },
+      vendor: { source: { path: 'vendor', layer: 'dependencies' } },
+    },
+    containers: {
+      web: { applications: { app: { destination: '/srv/app' }, vendor: { destination: '/srv/vendor' } } },
+    },
+  };
+  const layersOf = async (): Promise<string[]> => {
+    const { images } = await build(trial, split);
+    return (await json(trial.blobs, images[0]?.digest as Digest)).layers.map((one: { digest: string }) => one.digest);
+  };
+  const [, before, main] = await layersOf();
+  await writeFile(path.join(folder.path, 'app/main'), 'second');
+  const [, after, changed] = await layersOf();
+  assert.equal(after, before);
+  assert.notEqual(changed, main);
+});
+
 test('a step sees its inputs, its toolchain and what it needs, and nothing else', async () => {
   await using trial = await open();
   await build(trial);

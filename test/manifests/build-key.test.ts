@@ -18,6 +18,7 @@ const table: Readonly<Record<string, 'bytes' | 'inputs' | 'no'>> = {
   'applications.*.language': 'no',
   'applications.*.framework': 'no',
   'applications.*.source.': 'inputs',
+  'applications.*.source.layer': 'bytes',
   'applications.*.detect.': 'no',
   'applications.*.runtime.node': 'bytes',
   'applications.*.runtime.debian': 'inputs',
@@ -116,7 +117,7 @@ const full = {
       type: 't',
       language: 'l',
       framework: 'f',
-      source: { path: 'a' },
+      source: { path: 'a', layer: 'application' },
       detect: { provider: 'node', version: '1', evidence: [{ file: 'a', what: 'b' }] },
       runtime: { node: '24.0.0' },
       build: {
