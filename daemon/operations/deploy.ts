@@ -1,11 +1,10 @@
 // Operations that build, run and stop what a manifest says, and read what a container logged.
 import { z } from 'zod';
 import { plain } from '#container-ci';
-import { defaultLimitGib } from '#daemon/sweep';
 import type { BuiltImage } from '#manifests';
-import { formatReference, parseReference } from '#manifests/distribution';
 import type { Context } from '../context.ts';
 import type { OperationCall } from '../deed.ts';
+import { defaultLimitGib } from '../store-limit.ts';
 import { declare } from './declare.ts';
 import { megabytes, table } from './table.ts';
 
@@ -119,6 +118,7 @@ async function pushEach(
   where: string,
   call: OperationCall,
 ): Promise<{ reference: string; movedBytes: number }[]> {
+  const { formatReference, parseReference } = await import('#manifests/distribution');
   const target = parseReference(where);
   const pushed = [];
   for (const { container, digest, platform } of images) {

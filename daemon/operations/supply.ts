@@ -1,11 +1,11 @@
 // Operations on what images are made of and who says so: verify, rebuild, and the bills and provenance that stacks signed.
 import { z } from 'zod';
-import { loadManifest } from '#daemon/deploy';
 import { type Digest, isDigest, type Manifest } from '#manifests';
 import type { Context } from '../context.ts';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
 import { table } from './table.ts';
+import { digestOfTarget } from './target.ts';
 
 const digest = z.string().refine(isDigest, 'a digest "sha256:…"').describe('of an image');
 
@@ -67,7 +67,7 @@ export const verify = declare({
   tellsOfFailure: ({ allowed }) => !allowed,
   async run(context, { target }, call) {
     const { supply } = context;
-    const named = isDigest(target) ? target : (await loadManifest(target)).digest;
+    const named = await digestOfTarget(target);
     const found = await supply.find(named);
     if (found.length === 0 && !isDigest(target))
       throw new DaemonError('not-found', `Cannot verify "${target}": it was not built`, {

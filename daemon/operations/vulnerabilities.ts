@@ -1,11 +1,11 @@
 // Operations on advisories: imported from what a person brought, and what they say of an image.
 import path from 'node:path';
 import { z } from 'zod';
-import { loadManifest } from '#daemon/deploy';
-import { type Digest, isDigest } from '#manifests';
+import type { Digest } from '#manifests';
 import { DaemonError } from '../errors.ts';
 import { declare } from './declare.ts';
 import { table } from './table.ts';
+import { digestOfTarget } from './target.ts';
 
 const part = z.object({
   name: z.string(),
@@ -117,7 +117,7 @@ export const vulnerabilitiesCheck = declare({
     ].join('\n'),
   tellsOfFailure: ({ refused }) => refused,
   async run({ supply, images: store, advisories }, { target }) {
-    const named: Digest = isDigest(target) ? target : (await loadManifest(target)).digest;
+    const named: Digest = await digestOfTarget(target);
     const found = await supply.find(named);
     if (found.length === 0)
       throw new DaemonError('not-found', `Cannot check "${target}": nothing was built of it`, {

@@ -4,6 +4,7 @@ import type { Holdings } from '#daemon/deploy';
 import type { Digest, PartialStore, SweepableStore } from '#manifests';
 import { planSweep, type Repositories, type Uploads } from '#manifests/distribution';
 import type { Registry } from '#registry';
+import { defaultLimitGib } from '../store-limit.ts';
 import { type RootSources, rootsOf } from './roots.ts';
 import type { Uses } from './uses.ts';
 
@@ -43,8 +44,6 @@ const pulledMs = 7 * 24 * 60 * 60_000;
 /** The last use of a blob is known to the hour, and what goes on may have begun with it. */
 const useStepMs = 60 * 60_000;
 
-/** What a store may have before it is swept: some 20 images of a usual size. */
-export const defaultLimitGib = 20;
 /** What is asked for within a day is asked for again. */
 const usualGraceMs = 24 * 60 * 60_000;
 /** A disk fills more slowly than that. */
