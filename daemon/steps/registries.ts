@@ -19,14 +19,13 @@ export type Registries = Readonly<Partial<Record<Ecosystem, string>>>;
 
 /** What each ecosystem's own tools use unless told otherwise. */
 const publicRegistries = {
-  npm: 'https://registry.npmjs.org',
   pypi: 'https://files.pythonhosted.org',
   crates: 'https://static.crates.io/crates',
   go: 'https://proxy.golang.org',
   packagist: 'https://api.github.com',
   rubygems: 'https://rubygems.org',
   maven: 'https://repo.maven.apache.org/maven2',
-} as const satisfies Record<Ecosystem, string>;
+} as const satisfies Record<Exclude<Ecosystem, 'npm'>, string>;
 
 /** Locks name npm's artifacts by these whatever registry they came from: they mean "the registry". */
 const namesOfNpm = /^https?:\/\/registry\.(?:npmjs\.org|yarnpkg\.com)\//;
@@ -42,6 +41,9 @@ export function openRegistries(registries: Registries = {}): {
     if (own !== undefined) return own;
     if (ecosystem !== 'npm') return publicRegistries[ecosystem];
     npm ??= configuredNpm();
+    npm.catch(() => {
+      npm = undefined;
+    });
     return await npm;
   };
   const artifacts: ArtifactSource = {
@@ -133,13 +135,16 @@ async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
 
 /** What npm on this machine uses, where there is one. */
 async function configuredNpm(): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)('npm', ['config', 'get', 'registry']);
-    const url = stdout.trim().replace(/\/+$/, '');
-    return /^https?:\/\//.test(url) ? url : publicRegistries.npm;
-  } catch {
-    return publicRegistries.npm;
-  }
+  const asked = promisify(execFile)('npm', ['config', 'get', 'registry']);
+  const url = await asked.then(
+    ({ stdout }) => stdout.trim().replace(/\/+$/, ''),
+    () => '',
+  );
+  if (/^https?:\/\//.test(url)) return url;
+  throw new ManifestError(
+    'mirror-unreachable',
+    'Cannot tell which registry npm uses here: "npm config get registry" says none; install npm, or configure its registry',
+  );
 }
 
 /** Addresses may have passwords in them. */

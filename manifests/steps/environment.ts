@@ -64,10 +64,13 @@ const fixed = {
   MAVEN_OPTS: '-Dmaven.repo.local=/tmp/m2',
 } as const satisfies Record<string, string>;
 
+/** The registry that npm takes its cache to be of, in a step without a network: nobody's. */
+export const npmCacheRegistry = 'https://npm.invalid';
+
 /** What a kind of lock file adds where a step reads its artifacts, which lie at /cache/KIND. */
 const ofCache: Partial<Record<LockfileKind, Readonly<Record<string, string>>>> = {
-  // The address that npm's cache knows its lists by; what the lock names is found by its hash.
-  npm: { npm_config_cache: '/tmp/npm', npm_config_registry: 'https://registry.npmjs.org/' },
+  // What the lock names is found by its hash, wherever it came from.
+  npm: { npm_config_cache: '/tmp/npm', npm_config_registry: `${npmCacheRegistry}/` },
   poetry: { PIP_FIND_LINKS: '/cache/poetry' },
   uv: { PIP_FIND_LINKS: '/cache/uv', UV_OFFLINE: '1', UV_FIND_LINKS: '/cache/uv', UV_NO_INDEX: '1' },
   go: { GOPROXY: 'file:///cache/go' },

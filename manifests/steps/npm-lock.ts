@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Platform } from '#manifests/schema';
 import type { TarEntry } from '../tar.ts';
 import type { ArtifactHash, LockedArtifact, LockText } from './artifact.ts';
+import { npmCacheRegistry } from './environment.ts';
 import { fileEntry, folderOf, type LockReader, parsedBy, type StoredArtifact, textEntry } from './lock-reader.ts';
 
 const names = z.record(z.string(), z.string()).catch({});
@@ -34,8 +35,6 @@ const again = 'run "npm install --package-lock-only"';
 const asked = ['dependencies', 'devDependencies', 'optionalDependencies'] as const;
 /** What npm says that it accepts of a list: the short form, and the whole (pacote). */
 const accepted = ['application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*', 'application/json'];
-/** What npm itself asks, whatever registry is configured. */
-const registry = 'https://registry.npmjs.org';
 
 export const npmLocks: LockReader = {
   // npm tidies the index of its cache as it reads it.
@@ -161,7 +160,7 @@ function listOf(name: string, versions: readonly StoredArtifact[]): TarEntry[] {
   const archives = versions.map(({ version, file, hashes, blob }) => {
     const { algorithm, hex } = hashes[0] as ArtifactHash;
     const integrity = `${algorithm}-${Buffer.from(hex, 'hex').toString('base64')}`;
-    return { version, integrity, url: `${registry}/${name}/-/${file}`, size: blob.sizeBytes };
+    return { version, integrity, url: `${npmCacheRegistry}/${name}/-/${file}`, size: blob.sizeBytes };
   });
   const list = JSON.stringify({
     name,
@@ -173,7 +172,7 @@ function listOf(name: string, versions: readonly StoredArtifact[]): TarEntry[] {
   const digest = createHash('sha512').update(list).digest();
   const hex = digest.toString('hex');
   const integrity = `sha512-${digest.toString('base64')}`;
-  const url = `${registry}/${name.replace('/', '%2f')}`;
+  const url = `${npmCacheRegistry}/${name.replace('/', '%2f')}`;
   const size = Buffer.byteLength(list);
   return [
     textEntry(`_cacache/content-v2/sha512/${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex.slice(4)}`, list),

@@ -1,8 +1,10 @@
 // That applications are compiled from their manifests: fetched by their locks, built offline in an engine, twice to the same digest.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { promisify } from 'node:util';
 import { type BlobStore, type Build, buildImages, lockManifest, openBlobStore, parseManifest } from '#manifests';
 import { readTar } from '#manifests/debian';
 import { type ArtifactSource, openSteps } from '#manifests/steps';
@@ -124,14 +126,14 @@ test(
 test('a lock that says addresses, as most do, is found in the cache too', options, async () => {
   await using folder = await openFolder();
   await cp(path.join(import.meta.dirname, 'typescript-app'), folder.path, { recursive: true });
+  const registry = (await promisify(execFile)('npm', ['config', 'get', 'registry'])).stdout.trim().replace(/\/*$/, '/');
   const file = path.join(folder.path, 'package-lock.json');
   const lock = JSON.parse(await readFile(file, 'utf8')) as {
     packages: Record<string, { version: string; resolved: string }>;
   };
   for (const [key, one] of Object.entries(lock.packages)) {
     const name = key.slice(key.lastIndexOf('node_modules/') + 'node_modules/'.length);
-    if (key !== '')
-      one.resolved = `https://registry.npmjs.org/${name}/-/${path.posix.basename(name)}-${one.version}.tgz`;
+    if (key !== '') one.resolved = `${registry}${name}/-/${path.posix.basename(name)}-${one.version}.tgz`;
   }
   await writeFile(file, JSON.stringify(lock));
   const built = await build({ application: typescript, directory: folder.path });
